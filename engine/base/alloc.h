@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The one door to memory. It stands on mimalloc (on malloc in sanitizer builds) and counts what is
+// allocated per thread, so that used_memory is a sum of a few counters and never a walk. Memory may
+// be freed by another thread than the one that allocated it; the sum stays right. Exhaustion aborts
+// with a message: a cache that cannot get its bookkeeping memory cannot keep its promises.
+#ifndef TORC_ENGINE_BASE_ALLOC_H
+#define TORC_ENGINE_BASE_ALLOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Allocates n bytes (n > 0). Never returns NULL. The caller owns the result. */
+void *mem_alloc(size_t n);
+/** Allocates n zeroed bytes. Never returns NULL. */
+void *mem_calloc(size_t n);
+/** Allocates n bytes at a multiple of alignment (a power of two). Freed by mem_free. */
+void *mem_alloc_aligned(size_t n, size_t alignment);
+/** Resizes p (NULL allowed) to n > 0 bytes; contents are kept up to the smaller size. */
+void *mem_realloc(void *p, size_t n);
+/** Frees p; NULL is allowed. */
+void mem_free(void *p);
+/** Bytes that the allocation p really occupies (at least what was asked for). */
+size_t mem_usable(const void *p);
+/** The size that an allocation of n bytes would really occupy. */
+size_t mem_good_size(size_t n);
+
+/** Counts bytes that come from elsewhere (mappings): positive on taking, negative on giving back.
+ * */
+void mem_count(int64_t bytes);
+/** All bytes in use, over all threads, living and ended. Any thread may ask. */
+int64_t mem_used(void);
+/** The highest mem_used() that was seen by mem_used() calls so far. */
+int64_t mem_peak(void);
+/** Resident set size of the process in bytes, from /proc/self/statm. */
+int64_t mem_resident(void);
+/** Name and version of the allocator below, for INFO (for instance "mimalloc-2.0.9"). */
+const char *mem_allocator_name(void);
+
+#endif
