@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// String values: an integer in the payload, bytes embedded behind the key, or a blob of their own. The
+// choice follows from the text alone for a fresh value; a value that was written to in place is "raw"
+// from then on, as in Redis. Same thread rules as entry.c. Invariant: a blob's cap never exceeds its
+// block, and values up to ENTRY_EMBED_MAX bytes are embedded unless they stand in a blob that once
+// held more. Called by commands and by the keyspace's overwrite path.
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/assert.h"
+#include "engine/keyspace/entry.h"
+#include "engine/keyspace/entry_layout.h"
+
+#define GROWTH_STEP_MAX ((size_t)1024 * 1024) // room that growing adds at most, bytes
+
+/** The encoding of a fresh text; *number is set when it is an integer. */
+static uint8_t encoding_for(struct slice value, int64_t *number) {
+    if (value.n <= 20 && num_parse_i64(value, number)) return ENC_INT;
+    if (value.n <= ENTRY_EMBSTR_MAX) return ENC_EMBSTR;
+    return value.n <= ENTRY_EMBED_MAX ? ENC_RAW : ENC_BLOB;
+}
+
+struct blob *entry__blob_new(struct slice text, size_t cap) {
+    struct blob *b = mem_alloc(sizeof(*b) + cap);
+    b->len = text.n;
+    b->cap = mem_usable(b) - sizeof(*b);
+    if (text.n != 0) memcpy(b->bytes, text.p, text.n);
+    return b;
+}
+
+static struct blob *blob_new_zeroed(size_t len, size_t cap) {
+    struct blob *b = mem_calloc(sizeof(*b) + cap);
+    b->len = len;
+    b->cap = mem_usable(b) - sizeof(*b);
+    return b;
+}
+
+static void fill_value(struct entry *e, struct slice value, int64_t number) {
+    if (e->encoding == ENC_INT) {
+        entry__set_payload(e, (uint64_t)number);
+    } else if (e->encoding == ENC_BLOB) {
+        entry__set_blob(e, entry__blob_new(value, value.n));
+    } else if (value.n != 0) {
+        memcpy((char *)e + entry__value_offset(e), value.p, value.n);
+    }
+}
+
+static size_t embedded_length(uint8_t encoding, size_t n) {
+    return entry__has_payload(encoding) ? 0 : n;
+}
+
+struct entry *entry_new_string(struct slice key, struct slice value, int64_t expire_ms) {
+    int64_t number = 0;
+    uint8_t encoding = encoding_for(value, &number);
+    struct entry *e = entry__make(key, encoding, embedded_length(encoding, value.n), expire_ms, 0);
+    fill_value(e, value, number);
+    return e;
+}
+
+struct entry *entry_new_int(struct slice key, int64_t value, int64_t expire_ms) {
+    struct entry *e = entry__make(key, ENC_INT, 0, expire_ms, 0);
+    entry__set_payload(e, (uint64_t)value);
+    return e;
+}
+
+struct entry *entry_new_raw(struct slice key, size_t len, int64_t expire_ms) {
+    if (len > ENTRY_EMBED_MAX) {
+        struct entry *e = entry__make(key, ENC_BLOB, 0, expire_ms, 0);
+        entry__set_blob(e, blob_new_zeroed(len, len));
+        return e;
+    }
+    struct entry *e = entry__make(key, ENC_RAW, len, expire_ms, 0);
+    memset((char *)e + entry__value_offset(e), 0, len);
+    return e;
+}
+
+struct slice entry_string(const struct entry *e, char scratch[NUM_I64_TEXT_MAX]) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    if (e->encoding == ENC_INT) {
+        return slice_of(scratch, num_format_i64(scratch, (int64_t)entry__payload(e)));
+    }
+    if (e->encoding == ENC_BLOB) {
+        const struct blob *b = entry__blob(e);
+        return slice_of(b->bytes, b->len);
+    }
+    return slice_of(entry__value(e), e->vlen);
+}
+
+size_t entry_string_length(const struct entry *e) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    if (e->encoding == ENC_INT) return num_i64_width((int64_t)entry__payload(e));
+    return e->encoding == ENC_BLOB ? entry__blob(e)->len : e->vlen;
+}
+
+bool entry_string_i64(const struct entry *e, int64_t *out) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    if (e->encoding == ENC_INT) {
+        *out = (int64_t)entry__payload(e);
+        return true;
+    }
+    char scratch[NUM_I64_TEXT_MAX];
+    struct slice text = entry_string(e, scratch);
+    return text.n <= 20 && num_parse_i64(text, out);
+}
+
+struct entry *entry_set_int(struct entry *e, int64_t value) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    if (e->encoding != ENC_INT) {
+        if (e->encoding == ENC_BLOB) mem_free(entry__blob(e));
+        e = entry__reshape(e, ENC_INT, 0, entry_expire_ms(e), 0);
+    }
+    entry__set_payload(e, (uint64_t)value);
+    return e;
+}
+
+struct entry *entry_set_string(struct entry *e, struct slice value) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    int64_t expire_ms = entry_expire_ms(e);
+    if (entry_try_overwrite(e, value, expire_ms)) return e;
+    if (e->encoding == ENC_BLOB) mem_free(entry__blob(e));
+    int64_t number = 0;
+    uint8_t encoding = encoding_for(value, &number);
+    e = entry__reshape(e, encoding, embedded_length(encoding, value.n), expire_ms, 0);
+    fill_value(e, value, number);
+    return e;
+}
+
+/** Overwrites one blob's text by another that fits and does not leave most of it unused. */
+static bool try_overwrite_blob(struct entry *e, struct slice value, int64_t expire_ms) {
+    struct blob *b = entry__blob(e);
+    if ((entry_expire_ms(e) != ENTRY_NO_EXPIRE) != (expire_ms != ENTRY_NO_EXPIRE)) return false;
+    if (value.n > b->cap || value.n <= b->cap / 2) return false;
+    memcpy(b->bytes, value.p, value.n);
+    b->len = value.n;
+    struct entry *same = entry_with_expire(e, expire_ms);
+    ASSERT(same == e);
+    return true;
+}
+
+bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    int64_t number = 0;
+    uint8_t encoding = encoding_for(value, &number);
+    if ((encoding == ENC_BLOB) != (e->encoding == ENC_BLOB)) return false;
+    if (encoding == ENC_BLOB) return try_overwrite_blob(e, value, expire_ms);
+    size_t vlen = embedded_length(encoding, value.n);
+    uint8_t flags = e->flags & ENTRY_LONG_KEY;
+    if (expire_ms != ENTRY_NO_EXPIRE) flags |= ENTRY_EXPIRES;
+    if (!entry__fits(e, entry__key_offset(flags, encoding) + entry_key(e).n + vlen)) return false;
+    struct entry *same = entry__reshape(e, encoding, vlen, expire_ms, 0);
+    ASSERT(same == e);
+    fill_value(e, value, number);
+    return true;
+}
+
+static size_t blob_room(size_t len) {
+    return len < GROWTH_STEP_MAX ? len * 2 : len + GROWTH_STEP_MAX;
+}
+
+static void resize_blob(struct entry *e, size_t len) {
+    struct blob *b = entry__blob(e);
+    size_t old = b->len;
+    if (len > b->cap && len / 2 > old) {
+        // Mostly new bytes: zeroed memory from the allocator is cheaper than clearing.
+        struct blob *fresh = blob_new_zeroed(len, blob_room(len));
+        memcpy(fresh->bytes, b->bytes, old);
+        mem_free(b);
+        entry__set_blob(e, fresh);
+        return;
+    }
+    bool wasteful = len < b->cap / 4;
+    if (len > b->cap || wasteful) {
+        b = mem_realloc(b, sizeof(*b) + (wasteful ? len : blob_room(len)));
+        b->cap = mem_usable(b) - sizeof(*b);
+        entry__set_blob(e, b);
+    }
+    if (len > old) memset(b->bytes + old, 0, len - old);
+    b->len = len;
+}
+
+/** Embedded or integer text becomes a blob with room to grow. */
+static struct entry *move_to_blob(struct entry *e, struct slice text, size_t len) {
+    size_t kept = text.n < len ? text.n : len;
+    struct blob *b = blob_new_zeroed(len, blob_room(len));
+    memcpy(b->bytes, text.p, kept);
+    e = entry__reshape(e, ENC_BLOB, 0, entry_expire_ms(e), 0);
+    entry__set_blob(e, b);
+    return e;
+}
+
+struct entry *entry_string_resize(struct entry *e, size_t len) {
+    ASSERT(entry_type(e) == ENTRY_STRING);
+    if (e->encoding == ENC_BLOB) {
+        resize_blob(e, len);
+        return e;
+    }
+    char scratch[NUM_I64_TEXT_MAX];
+    struct slice text = entry_string(e, scratch);
+    if (len > ENTRY_EMBED_MAX) return move_to_blob(e, text, len);
+    if (e->encoding == ENC_INT) {
+        e = entry__reshape(e, ENC_RAW, len, entry_expire_ms(e), 0);
+        memcpy(entry_string_bytes(e), text.p, text.n < len ? text.n : len);
+    } else if (entry__value_offset(e) + len > mem_usable(e)) {
+        size_t room = len + len / 2 < ENTRY_EMBED_MAX ? len + len / 2 : ENTRY_EMBED_MAX;
+        e = mem_realloc(e, entry__value_offset(e) + room);
+    }
+    e->encoding = ENC_RAW;
+    e->vlen = (uint16_t)len;
+    if (len > text.n) memset(entry_string_bytes(e) + text.n, 0, len - text.n);
+    return e;
+}
+
+char *entry_string_bytes(struct entry *e) {
+    if (e->encoding == ENC_BLOB) return entry__blob(e)->bytes;
+    ASSERT(e->encoding == ENC_RAW);
+    return (char *)e + entry__value_offset(e);
+}

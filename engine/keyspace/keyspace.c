@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Keyspaces and their databases: the door through which every entry comes and goes. Each change here
+// keeps four things together: the table, the expiry counts, the memory account, and those who must be
+// told (watchers, the owner's hook). Runs on the thread that owns the keyspace or has it lent. Invariant:
+// a slot's expiry code is 0 exactly if its entry has no expiry, and counted in the database's expiry.
+// Called by commands (through engine/commands/command.h), by lending and by keyspace_expire.c.
+#include "engine/keyspace/keyspace.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/assert.h"
+#include "engine/keyspace/watch.h"
+
+struct flushed_table {
+    struct table table;
+    struct expiry expiry;
+};
+
+struct keyspace_tables {
+    uint32_t count;
+    struct flushed_table tables[];
+};
+
+static void count_memory(struct db *db, int64_t bytes) {
+    db->memory += bytes;
+    db->keyspace->memory += bytes;
+}
+
+static void db_init(struct keyspace *ks, struct db *db, uint32_t index) {
+    db->keyspace = ks;
+    db->index = index;
+    db->memory = 0;
+    table_init(&db->table, ks->seed);
+    expiry_init(&db->expiry, ks->now_ms);
+}
+
+struct keyspace *keyspace_new(uint32_t ndbs, uint32_t shard, uint64_t seed, uint64_t random_seed,
+                              const struct keyspace_hooks *hooks) {
+    ASSERT(ndbs > 0);
+    struct keyspace *ks = mem_calloc(sizeof(*ks));
+    ks->ndbs = ndbs;
+    ks->shard = shard;
+    ks->seed = seed;
+    if (hooks != NULL) ks->hooks = *hooks;
+    random_init(&ks->random, random_seed);
+    ks->dbs = mem_calloc(ndbs * sizeof(*ks->dbs));
+    for (uint32_t i = 0; i < ndbs; i++) db_init(ks, &ks->dbs[i], i);
+    return ks;
+}
+
+static void free_entry(void *context, struct entry *e) {
+    (void)context;
+    entry_free(e);
+}
+
+void keyspace_free(struct keyspace *ks) {
+    if (ks == NULL) return;
+    for (uint32_t i = 0; i < ks->ndbs; i++) {
+        table_each(&ks->dbs[i].table, free_entry, NULL);
+        table_fini(&ks->dbs[i].table);
+        expiry_fini(&ks->dbs[i].expiry);
+    }
+    watch__free(ks->watches);
+    mem_free(ks->dbs);
+    mem_free(ks);
+}
+
+int64_t keyspace_memory(const struct keyspace *ks) {
+    int64_t bytes = ks->memory;
+    for (uint32_t i = 0; i < ks->ndbs; i++) bytes += (int64_t)table_memory(&ks->dbs[i].table);
+    return bytes;
+}
+
+void db_modified(struct db *db, struct key key) {
+    struct keyspace *ks = db->keyspace;
+    if (unlikely(ks->watches != NULL)) watch__touch(ks->watches, db->index, key);
+    ks->stats.dirty++;
+    if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
+}
+
+static void release(struct db *db, struct entry *e) {
+    const struct keyspace_hooks *hooks = &db->keyspace->hooks;
+    if (hooks->free_later != NULL && entry_outside_memory(e) >= ENTRY_BIG_FREE) {
+        hooks->free_later(hooks->context, e);
+    } else {
+        entry_free(e);
+    }
+}
+
+struct table_ref db_find(const struct db *db, struct key key) {
+    return table_find(&db->table, key.text, key.hash);
+}
+
+static uint8_t code_of(struct db *db, const struct entry *e) {
+    struct expiry *x = &db->expiry;
+    int64_t expire_ms = entry_expire_ms(e);
+    // With nothing to find, what codes count from moves up to the present: they are finest then.
+    if (expire_ms != ENTRY_NO_EXPIRE && x->expires == 0 && !x->walking) {
+        x->checked_ms = db->keyspace->now_ms;
+        x->next_ms = INT64_MAX;
+    }
+    return expiry_code(x, expire_ms);
+}
+
+/** Puts e in the place of ref, with the code of its expiry. */
+static void replace(struct db *db, struct table_ref *ref, struct entry *e) {
+    uint8_t old = table_ref_code(*ref);
+    uint8_t code = code_of(db, e);
+    if (old != code) {
+        expiry_remove(&db->expiry, old);
+        expiry_add(&db->expiry, code);
+    }
+    table_replace(ref, e, code);
+}
+
+void db_attach(struct db *db, struct key key, struct entry *e) {
+    ASSERT_DEV(slice_equal(entry_key(e), key.text) && db_find(db, key).entry == NULL);
+    uint8_t code = code_of(db, e);
+    expiry_add(&db->expiry, code);
+    table_insert(&db->table, e, key.hash, code);
+    count_memory(db, (int64_t)entry_memory(e));
+}
+
+struct entry *db_detach(struct db *db, struct key key, struct table_ref ref) {
+    struct entry *e = ref.entry;
+    count_memory(db, -(int64_t)entry_memory(e));
+    expiry_remove(&db->expiry, table_ref_code(ref));
+    table_remove(&db->table, ref, key.hash);
+    return e;
+}
+
+void db_insert(struct db *db, struct key key, struct entry *e) {
+    db_attach(db, key, e);
+    db_modified(db, key);
+}
+
+void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
+               size_t before) {
+    count_memory(db, (int64_t)entry_memory(e) - (int64_t)before);
+    replace(db, ref, e);
+    db_modified(db, key);
+}
+
+void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e) {
+    if (ref.entry == NULL) {
+        db_attach(db, key, e);
+    } else {
+        struct entry *old = ref.entry;
+        ASSERT(old != e);
+        count_memory(db, (int64_t)entry_memory(e) - (int64_t)entry_memory(old));
+        replace(db, &ref, e);
+        release(db, old);
+    }
+    db_modified(db, key);
+}
+
+struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref, struct slice value,
+                            int64_t expire_ms) {
+    if (ref.entry != NULL && entry_type(ref.entry) == ENTRY_STRING &&
+        entry_try_overwrite(ref.entry, value, expire_ms)) {
+        // Same block, same memory; without an expiry before and after even the slot stays as it is.
+        if (expire_ms != ENTRY_NO_EXPIRE || table_ref_code(ref) != 0) replace(db, &ref, ref.entry);
+        db_modified(db, key);
+        return ref.entry;
+    }
+    struct entry *e = entry_new_string(key.text, value, expire_ms);
+    if (ref.entry != NULL) entry_set_access(e, entry_access(ref.entry));
+    db_put(db, key, ref, e);
+    return e;
+}
+
+void db_set_expire(struct db *db, struct key key, struct table_ref *ref, int64_t expire_ms) {
+    size_t before = entry_memory(ref->entry);
+    db_update(db, key, ref, entry_with_expire(ref->entry, expire_ms), before);
+}
+
+void db_delete(struct db *db, struct key key, struct table_ref ref) {
+    // The key's text may be the entry's own: it is needed until everyone has been told.
+    struct entry *e = db_detach(db, key, ref);
+    db_modified(db, key);
+    release(db, e);
+}
+
+uint64_t db_count(const struct db *db) { return db->table.count; }
+
+uint64_t db_expires(const struct db *db) { return db->expiry.expires; }
+
+int64_t db_average_ttl_ms(const struct db *db, int64_t now_ms) {
+    return expiry_average_ttl_ms(&db->expiry, now_ms);
+}
+
+static bool exists_in(void *context, struct key key) { return db_find(context, key).entry != NULL; }
+
+/** Takes a database's content out and leaves it empty. */
+static void take_content(struct db *db, struct flushed_table *out) {
+    struct keyspace *ks = db->keyspace;
+    if (ks->watches != NULL) watch__touch_where(ks->watches, db->index, exists_in, db);
+    out->table = db->table;
+    out->expiry = db->expiry;
+    ks->memory -= db->memory;
+    db_init(ks, db, db->index);
+}
+
+uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
+    ASSERT(index < ks->ndbs || index == UINT32_MAX);
+    uint32_t first = index == UINT32_MAX ? 0 : index;
+    uint32_t end = index == UINT32_MAX ? ks->ndbs : index + 1;
+    struct keyspace_tables *tables =
+        mem_alloc(sizeof(*tables) + (end - first) * sizeof(tables->tables[0]));
+    tables->count = 0;
+    uint64_t removed = 0;
+    for (uint32_t i = first; i < end; i++) {
+        if (ks->dbs[i].table.buckets == NULL) continue;
+        removed += db_count(&ks->dbs[i]);
+        take_content(&ks->dbs[i], &tables->tables[tables->count++]);
+    }
+    ks->stats.dirty += removed;
+    if (ks->hooks.free_tables_later != NULL && removed != 0) {
+        ks->hooks.free_tables_later(ks->hooks.context, tables);
+    } else {
+        keyspace_tables_free(tables);
+    }
+    return removed;
+}
+
+void keyspace_tables_free(struct keyspace_tables *tables) {
+    for (uint32_t i = 0; i < tables->count; i++) {
+        table_each(&tables->tables[i].table, free_entry, NULL);
+        table_fini(&tables->tables[i].table);
+        expiry_fini(&tables->tables[i].expiry);
+    }
+    mem_free(tables);
+}
+
+static bool exists_in_either(void *context, struct key key) {
+    struct db **dbs = context;
+    return db_find(dbs[0], key).entry != NULL || db_find(dbs[1], key).entry != NULL;
+}
+
+void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b) {
+    ASSERT(a < ks->ndbs && b < ks->ndbs);
+    if (a == b) return;
+    struct db *dbs[2] = {&ks->dbs[a], &ks->dbs[b]};
+    if (ks->watches != NULL) {
+        watch__touch_where(ks->watches, a, exists_in_either, dbs);
+        watch__touch_where(ks->watches, b, exists_in_either, dbs);
+    }
+    struct db swapped = *dbs[0];
+    *dbs[0] = *dbs[1];
+    *dbs[1] = swapped;
+    dbs[0]->index = a;
+    dbs[1]->index = b;
+    ks->stats.dirty++;
+}
+
+static void add_memory(void *context, struct entry *e) {
+    *(int64_t *)context += (int64_t)entry_memory(e);
+}
+
+static bool codes_are_valid(const struct db *db) {
+    uint64_t counts[EXPIRY_CODES] = {0};
+    uint64_t expires = 0;
+    for (uint64_t b = 0; b < db->table.nbuckets; b++) {
+        for (size_t i = 0;; i++) {
+            struct table_ref ref = table_bucket_at(&db->table, b, i);
+            if (ref.entry == NULL) break;
+            uint8_t code = table_ref_code(ref);
+            counts[code]++;
+            expires += code != 0;
+        }
+    }
+    if (expires != db->expiry.expires) return false;
+    for (int code = 1; code < EXPIRY_CODES && db->expiry.codes != NULL; code++) {
+        if (counts[code] != db->expiry.codes->counts[code]) return false;
+    }
+    return true;
+}
+
+bool keyspace_is_valid(const struct keyspace *ks) {
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < ks->ndbs; i++) {
+        const struct db *db = &ks->dbs[i];
+        if (db->keyspace != ks || db->index != i) return false;
+        if (!table_is_valid(&db->table) || !expiry_is_valid(&db->expiry)) return false;
+        if (!codes_are_valid(db)) return false;
+        int64_t memory = 0;
+        table_each(&db->table, add_memory, &memory);
+        if (memory != db->memory) return false;
+        sum += memory;
+    }
+    return sum == ks->memory && watch__is_valid(ks->watches);
+}

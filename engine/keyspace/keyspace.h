@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A keyspace: the numbered databases of one shard, with their expiry, watched keys and accounting. It
+// has no thread and no clock of its own: whoever owns the shard (or has been lent it) calls in and
+// passes the time. A transaction over several shards runs on a small private keyspace of the same kind.
+// Invariant: every entry is in exactly one keyspace; `memory` is the sum of entry_memory() of all
+// entries plus the tables. Callers: engine/commands through struct cmd, shards for lending and expiry.
+#ifndef TORC_ENGINE_KEYSPACE_KEYSPACE_H
+#define TORC_ENGINE_KEYSPACE_KEYSPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/random.h"
+#include "engine/keyspace/entry.h"
+#include "engine/keyspace/expiry.h"
+#include "engine/keyspace/table.h"
+
+/** A key argument with its hash, computed once per command. */
+struct key {
+    struct slice text;
+    uint64_t hash;
+};
+
+struct keyspace;
+struct keyspace_tables;
+
+struct db {
+    struct keyspace *keyspace;
+    uint32_t index;
+    struct table table;
+    struct expiry expiry; // which entries have a time to live, by coarse time
+    int64_t memory;       // bytes of this database's entries
+};
+
+/** What happened in a keyspace, for INFO. Plain counters; other threads may read them relaxed. */
+struct keyspace_stats {
+    uint64_t hits, misses;
+    uint64_t expired_keys;
+    uint64_t dirty; // changes since start: what Redis calls dirty
+};
+
+/** What a keyspace tells its owner. NULL members are not called; what is to be freed is freed at once. */
+struct keyspace_hooks {
+    void *context;
+    /** A key changed, was created, deleted or expired. */
+    void (*modified)(void *context, struct db *db, struct key key);
+    /** An entry with much memory outside is no longer needed: free it with entry_free() off this thread. */
+    void (*free_later)(void *context, struct entry *e);
+    /** Tables that were flushed: free them with keyspace_tables_free() off this thread. */
+    void (*free_tables_later)(void *context, struct keyspace_tables *tables);
+    /** Whether active expiry must leave this key hash alone (it is lent for reading). */
+    bool (*is_lent)(void *context, uint64_t hash);
+};
+
+struct watch_table;
+
+struct keyspace {
+    uint32_t ndbs;
+    uint32_t shard; // which shard's keyspace this is (SCAN cursors carry it)
+    uint64_t seed;  // of key hashes: the same in the whole process
+    struct db *dbs;
+    struct keyspace_stats stats;
+    struct keyspace_hooks hooks;
+    struct watch_table *watches; // NULL while nobody watches
+    struct random random;
+    int64_t memory; // bytes of entries (tables are added by keyspace_memory())
+    int64_t now_ms; // the time that keyspace_expire_step() was last told
+};
+
+/** Makes an empty keyspace of ndbs databases. Owned by the caller. */
+struct keyspace *keyspace_new(uint32_t ndbs, uint32_t shard, uint64_t seed, uint64_t random_seed,
+                              const struct keyspace_hooks *hooks);
+/** Frees it with everything in it. */
+void keyspace_free(struct keyspace *ks);
+/** Bytes of all entries and tables. */
+int64_t keyspace_memory(const struct keyspace *ks);
+
+static inline struct key key_of(const struct keyspace *ks, struct slice text);
+
+/** Finds without any side effect: no expiry, no access update. entry is NULL when absent. */
+struct table_ref db_find(const struct db *db, struct key key);
+/** Inserts an entry whose key is absent. The keyspace owns it now. Calls modified. */
+void db_insert(struct db *db, struct key key, struct entry *e);
+/**
+ * Puts `e` (same key; usually the found entry itself, changed by an entry_* call that returned `e`) into
+ * the found place. `before` is entry_memory() of what stood there, asked before it was changed; nothing
+ * is freed here. Calls modified. ref is good for the next change of the same key.
+ */
+void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
+               size_t before);
+/**
+ * Inserts or overwrites: the previous entry, found in ref (ref.entry may be NULL), is freed (off-thread
+ * when big). Calls modified.
+ */
+void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e);
+/**
+ * SET: the key gets that text as its value and that expiry (ENTRY_NO_EXPIRE: none), whatever it held
+ * before. Overwrites in place where that fits; access information stays (0 for a new key). Calls
+ * modified. Returns the entry's place.
+ */
+struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref, struct slice value,
+                            int64_t expire_ms);
+/** Sets, changes or removes (ENTRY_NO_EXPIRE) the expiry of a found key; ref follows. Calls modified. */
+void db_set_expire(struct db *db, struct key key, struct table_ref *ref, int64_t expire_ms);
+/** Takes an entry out of the keyspace; the caller owns it. Does not call modified (lending, RENAME). */
+struct entry *db_detach(struct db *db, struct key key, struct table_ref ref);
+/** Puts a detached or foreign entry in (its key must be absent); does not call modified. */
+void db_attach(struct db *db, struct key key, struct entry *e);
+/** Takes out and frees (off-thread when big). Calls modified. */
+void db_delete(struct db *db, struct key key, struct table_ref ref);
+/** Tells watchers and the owner that the key changed. Counts as one dirty change. */
+void db_modified(struct db *db, struct key key);
+
+/** Keys in the database, and how many of them have an expiry. */
+uint64_t db_count(const struct db *db);
+uint64_t db_expires(const struct db *db);
+/** Estimated mean time to live in ms of keys with one (INFO avg_ttl); 0 if none. Bounded work. */
+int64_t db_average_ttl_ms(const struct db *db, int64_t now_ms);
+
+/**
+ * Empties one database (index) or all (UINT32_MAX), telling every watcher of a key that existed. Contents
+ * go to hooks.free_tables_later. Returns keys removed.
+ */
+uint64_t keyspace_flush(struct keyspace *ks, uint32_t index);
+/** Frees flushed tables with all entries. Any thread: it touches no keyspace. */
+void keyspace_tables_free(struct keyspace_tables *tables);
+/** Exchanges two databases; watchers of keys that exist in either (and whose content thereby changes) are told. */
+void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b);
+
+/**
+ * Active expiry: removes entries whose time has come, in bounded steps: returns after about `budget`
+ * bucket visits (about 10 ns each; a removed entry counts as KEYSPACE_REMOVAL_COST of them). Result: true
+ * when more is due now (call again soon). Expired keys count in stats.expired_keys and call modified.
+ * Call it every 100 ms or so, also when nothing is due: then it costs next to nothing. A key is gone
+ * within 100 ms of its time plus the table's walking time.
+ */
+#define KEYSPACE_REMOVAL_COST 16
+bool keyspace_expire_step(struct keyspace *ks, int64_t now_ms, uint32_t budget);
+
+/**
+ * WATCH: `flag` is set to true (atomic, release) when the key is modified. Tokens are (flag, db, key); the
+ * key text is copied. A key that has expired must have been deleted by the caller before.
+ */
+void keyspace_watch(struct keyspace *ks, uint32_t db, struct key key, _Atomic bool *flag);
+/** Forgets one watch of that flag. */
+void keyspace_unwatch(struct keyspace *ks, uint32_t db, struct key key, _Atomic bool *flag);
+
+/** Walks all invariants of tables, expiry and accounting (tests, fuzzers, ASSERT_DEV). */
+bool keyspace_is_valid(const struct keyspace *ks);
+
+#include "engine/base/hash.h"
+
+static inline struct key key_of(const struct keyspace *ks, struct slice text) {
+    return (struct key){text, hash_bytes(text.p, text.n, ks->seed)};
+}
+
+#endif

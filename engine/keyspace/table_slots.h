@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a table's slot is, bit by bit, and which bucket a hash belongs to: the inline functions that
+// table.c and table_scan.c share. Pure functions over the structure drawn in table.h; same thread as the
+// table. Invariant: an entry's address is a multiple of 8 below 2^47, so that it fits 44 bits.
+#ifndef TORC_ENGINE_KEYSPACE_TABLE_SLOTS_H
+#define TORC_ENGINE_KEYSPACE_TABLE_SLOTS_H
+
+#include "engine/base/assert.h"
+#include "engine/base/hash.h"
+#include "engine/keyspace/table.h"
+
+#define TABLE__LAST         (TABLE_BUCKET_SLOTS - 1)
+#define TABLE__ADDRESS_MASK ((UINT64_C(1) << TABLE_CODE_SHIFT) - 1)
+#define TABLE__LINK_MAX     4095 // entries that a link can count
+
+static inline uint64_t *table__bucket(const struct table *t, uint64_t index) {
+    return t->buckets + index * TABLE_BUCKET_SLOTS;
+}
+
+/** The index of the bucket that a hash belongs to. */
+static inline uint64_t table__address(const struct table *t, uint64_t hash) {
+    uint64_t index = hash & (t->level_mask * 2 + 1);
+    return index < t->nbuckets ? index : index & t->level_mask;
+}
+
+/** Twelve bits of the hash that the address does not use; never 0, which is the tag of an empty slot. */
+static inline uint64_t table__tag(uint64_t hash) {
+    uint64_t tag = hash >> TABLE_TAG_SHIFT;
+    return tag + (tag == 0);
+}
+
+static inline uint64_t table__hash(const struct table *t, const struct entry *e) {
+    struct slice key = entry_key(e);
+    return hash_bytes(key.p, key.n, t->seed);
+}
+
+static inline struct entry *table__entry(uint64_t slot) {
+    return (struct entry *)(uintptr_t)((slot & TABLE__ADDRESS_MASK) << 3);
+}
+
+static inline uint64_t table__slot(const void *p, uint64_t tag, uint8_t code) {
+    uint64_t address = (uint64_t)(uintptr_t)p;
+    ASSERT((address & 7) == 0 && address >> 47 == 0);
+    return tag << TABLE_TAG_SHIFT | (uint64_t)code << TABLE_CODE_SHIFT | address >> 3;
+}
+
+static inline bool table__is_link(uint64_t slot) {
+    return (slot >> TABLE_CODE_SHIFT & 0xff) == TABLE_LINK_CODE;
+}
+
+static inline uint64_t *table__link_array(uint64_t link) {
+    return (uint64_t *)(uintptr_t)((link & TABLE__ADDRESS_MASK) << 3);
+}
+
+static inline size_t table__link_count(uint64_t link) { return link >> TABLE_TAG_SHIFT; }
+
+static inline uint64_t table__link(uint64_t *array, size_t count) {
+    return table__slot(array, count, TABLE_LINK_CODE);
+}
+
+/** Bit i is set when slot i has the tag. The last bit may belong to a link: the caller masks it. */
+static inline uint32_t table__match8(const uint64_t *slots, uint64_t tag) {
+    uint32_t matches = 0;
+    for (unsigned i = 0; i < TABLE_BUCKET_SLOTS; i++) {
+        matches |= (uint32_t)(slots[i] >> TABLE_TAG_SHIFT == tag) << i;
+    }
+    return matches;
+}
+
+/** The content of the last slot in use of a bucket that is not empty. */
+static inline uint64_t table__last_slot(const uint64_t *slots) {
+    uint64_t last = slots[TABLE__LAST];
+    if (table__is_link(last)) return table__link_array(last)[table__link_count(last) - 1];
+    size_t i = TABLE_BUCKET_SLOTS;
+    while (slots[i - 1] == 0) i--;
+    return slots[i - 1];
+}
+
+#endif
