@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What command functions stand on: from an argument to its key, from a key to its database and
+// entry, and the error texts that many commands share. Owns no state; runs on whichever thread runs
+// the command. Invariant: an expired entry is never handed out; unless the view is frozen it is
+// deleted on the way. The path of a GET through here is one table_find() and a few predictable
+// branches. Callers: every command function.
+#include "engine/commands/command.h"
+
+#include "engine/base/assert.h"
+
+#define LFU_INITIAL 5 // counter of a new key, so that it survives until it is used again (Redis)
+#define LFU_MAX     255
+
+const char error_syntax[] = "ERR syntax error";
+const char error_wrong_type[] = "WRONGTYPE Operation against a key holding the wrong kind of value";
+const char error_not_integer[] = "ERR value is not an integer or out of range";
+const char error_not_float[] = "ERR value is not a valid float";
+const char error_no_such_key[] = "ERR no such key";
+const char error_out_of_range[] = "ERR value is out of range";
+
+static inline struct keyspace *keyspace_of(const struct view *view, struct slice key) {
+    if (likely(view->only != NULL)) return view->only;
+    return view->by_shard[hash_slot_shard(hash_slot(key), view->nshards)];
+}
+
+/** Any keyspace of the view: all of them share the seed and the number of databases. */
+static inline const struct keyspace *any_keyspace(const struct view *view) {
+    return view->only != NULL ? view->only : view->by_shard[0];
+}
+
+static inline struct db *db_at(const struct cmd *c, struct slice key, uint32_t index) {
+    struct keyspace *ks = keyspace_of(c->view, key);
+    ASSERT(index < ks->ndbs);
+    return &ks->dbs[index];
+}
+
+static inline uint64_t hash_at(const struct cmd *c, int arg) {
+    if (likely(arg == c->hashed_arg)) return c->hashed;
+    return key_of(any_keyspace(c->view), c->argv[arg]).hash;
+}
+
+struct db *cmd_db_at(const struct cmd *c, struct slice key, uint32_t index) {
+    return db_at(c, key, index);
+}
+
+struct db *cmd_db(const struct cmd *c, struct slice key) {
+    return db_at(c, key, c->db);
+}
+
+struct key cmd_key(const struct cmd *c, int arg) {
+    return (struct key){c->argv[arg], hash_at(c, arg)};
+}
+
+// ---- access information -------------------------------------------------------------------------
+
+static inline uint32_t lru_now(const struct cmd *c) {
+    return (uint32_t)(c->now_ms / 1000) & 0xffffff;
+}
+
+static inline uint32_t lfu_minutes(const struct cmd *c) {
+    return (uint32_t)(c->now_ms / 60000) & 0xffff;
+}
+
+uint32_t cmd_new_access(const struct cmd *c) {
+    return c->settings->lfu ? lfu_minutes(c) << 8 | LFU_INITIAL : lru_now(c);
+}
+
+uint32_t cmd_idle_s(const struct cmd *c, const struct entry *e) {
+    return (lru_now(c) - entry_access(e)) & 0xffffff;
+}
+
+uint32_t cmd_frequency(const struct cmd *c, const struct entry *e) {
+    uint32_t access = entry_access(e), counter = access & 0xff;
+    if (c->settings->lfu_decay_time == 0) return counter;
+    uint32_t idle = (lfu_minutes(c) - (access >> 8)) & 0xffff;
+    uint32_t periods = idle / c->settings->lfu_decay_time;
+    return periods > counter ? 0 : counter - periods;
+}
+
+/** One more use: the counter grows with probability 1 / ((counter - initial) * factor + 1). */
+static __attribute__((noinline)) uint32_t lfu_used(const struct cmd *c, const struct found *f) {
+    uint32_t counter = cmd_frequency(c, f->ref.entry);
+    if (counter < LFU_MAX) {
+        uint64_t above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;
+        uint64_t one_in = above * c->settings->lfu_log_factor + 1;
+        if (random_below(&f->db->keyspace->random, one_in) == 0) counter++;
+    }
+    return lfu_minutes(c) << 8 | counter;
+}
+
+static inline void touch(const struct cmd *c, const struct found *f) {
+    if (unlikely(c->view->frozen)) return;
+    uint32_t access = unlikely(c->settings->lfu) ? lfu_used(c, f) : lru_now(c);
+    // A store only when it changes something: reads within one second leave the entry's line clean.
+    if (access != entry_access(f->ref.entry)) entry_set_access(f->ref.entry, access);
+}
+
+void cmd_touch(struct cmd *c, const struct found *f) { touch(c, f); }
+
+// ---- finding ------------------------------------------------------------------------------------
+
+static inline bool expired(const struct cmd *c, const struct entry *e) {
+    return (e->flags & ENTRY_EXPIRES) != 0 && entry_expire_ms(e) < c->now_ms;
+}
+
+bool cmd_expired(const struct cmd *c, const struct entry *e) { return expired(c, e); }
+
+static __attribute__((noinline)) void hide_expired(struct cmd *c, struct found *f) {
+    if (!c->view->frozen) {
+        f->db->keyspace->stats.expired_keys++;
+        db_delete(f->db, f->key, f->ref);
+    }
+    f->ref = (struct table_ref){0};
+}
+
+/** Fills *f in place, field by field: building it from parts and copying them costs a stall. */
+static inline void find(struct cmd *c, struct found *f, struct slice text, uint64_t hash,
+                        uint32_t db) {
+    f->db = db_at(c, text, db);
+    f->key.text = text;
+    f->key.hash = hash;
+    f->ref = table_find(&f->db->table, text, hash);
+    if (f->ref.entry != NULL && unlikely(expired(c, f->ref.entry))) hide_expired(c, f);
+}
+
+static inline void touch_unless_asked_not_to(struct cmd *c, const struct found *f) {
+    if (likely((c->flags & CMD_CTX_NO_TOUCH) == 0)) touch(c, f);
+}
+
+struct found cmd_read(struct cmd *c, int arg) {
+    struct found f;
+    find(c, &f, c->argv[arg], hash_at(c, arg), c->db);
+    if (f.ref.entry == NULL) {
+        f.db->keyspace->stats.misses++;
+        return f;
+    }
+    f.db->keyspace->stats.hits++;
+    touch_unless_asked_not_to(c, &f);
+    return f;
+}
+
+struct found cmd_write(struct cmd *c, int arg) {
+    struct found f;
+    find(c, &f, c->argv[arg], hash_at(c, arg), c->db);
+    if (f.ref.entry != NULL) touch_unless_asked_not_to(c, &f);
+    return f;
+}
+
+struct found cmd_peek(struct cmd *c, int arg) {
+    struct found f;
+    find(c, &f, c->argv[arg], hash_at(c, arg), c->db);
+    return f;
+}
+
+struct found cmd_find_at(struct cmd *c, struct slice key, uint32_t db) {
+    struct found f;
+    find(c, &f, key, key_of(any_keyspace(c->view), key).hash, db);
+    return f;
+}
+
+bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type) {
+    if (f->ref.entry == NULL || likely(entry_type(f->ref.entry) == type)) return false;
+    reply_error(c->reply, error_wrong_type);
+    return true;
+}
+
+// ---- arguments ----------------------------------------------------------------------------------
+
+bool cmd_arg_i64(struct cmd *c, int arg, int64_t *out) {
+    if (likely(num_parse_i64(c->argv[arg], out))) return true;
+    reply_error(c->reply, error_not_integer);
+    return false;
+}
+
+bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *out,
+                   const char *text) {
+    if (!num_parse_i64(c->argv[arg], out)) {
+        reply_error(c->reply, text != NULL ? text : error_not_integer);
+        return false;
+    }
+    if (*out >= min && *out <= max) return true;
+    reply_error(c->reply, text != NULL ? text : error_out_of_range);
+    return false;
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a command is: its row in the one command table, and the context it runs in. Commands are
+// pure functions over keyspaces: they parse their arguments, read and change entries, and write one
+// reply. They know no connection, thread or shard: the caller has routed the command to where its
+// keys are (or brought the keys together), so that all keys a command names are reachable through
+// its view. Callers: shards/ (real server and simulator), tests.
+#ifndef TORC_ENGINE_COMMANDS_COMMAND_H
+#define TORC_ENGINE_COMMANDS_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/reply.h"
+#include "engine/base/slice.h"
+#include "engine/keyspace/keyspace.h"
+
+struct cmd;
+struct command;
+
+/** The keyspaces that a command may touch. */
+struct view {
+    struct keyspace *only;      // the single keyspace with all its keys; NULL: several
+    struct keyspace **by_shard; // when only is NULL: all nshards of them, lent to the caller
+    uint32_t nshards;           // of the process (SCAN cursors need it), also when only is set
+    bool frozen; // read-only borrowing: expired keys are hidden but not deleted, access times stay
+};
+
+/** Settings that commands read (CONFIG names in shards/config). */
+struct engine_settings {
+    int64_t proto_max_bulk_len; // bytes; longest string
+    bool lfu;                   // access information is LFU, not LRU
+    uint32_t lfu_log_factor;
+    uint32_t lfu_decay_time; // minutes
+};
+
+/** One execution. The fields down to `flags` are filled by the caller. */
+struct cmd {
+    const struct command *spec; // the row (of the subcommand, if it is one)
+    int argc;
+    const struct slice *argv; // argv[0] is the command's name as sent
+    struct reply *reply;
+    const struct view *view;
+    const struct engine_settings *settings;
+    int64_t now_ms;  // wall clock of this loop pass
+    uint32_t db;     // selected database
+    uint32_t flags;  // CMD_CTX_*
+    int hashed_arg;  // argv index whose hash is known (0: none) ...
+    uint64_t hashed; // ... and the hash
+};
+enum {
+    CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
+};
+
+/** What the caller must arrange before it can run the command. */
+enum command_where {
+    WHERE_KEYS,    // all keys of the key specs: on their shard, or brought together for it
+    WHERE_ALL,     // every keyspace of the process (KEYS, DBSIZE, FLUSHALL, SWAPDB, RANDOMKEY)
+    WHERE_CURSOR,  // the shard that the cursor argument names (SCAN)
+    WHERE_SESSION, // the connection's own shard, no keyspace: run by shards/ (run is NULL)
+    WHERE_ANY,     // no keys, no session: may run anywhere (PING, ECHO, TIME, COMMAND, LOLWUT)
+};
+
+enum command_flag { // Redis's names, in the order COMMAND INFO users know; bit positions
+    COMMAND_WRITE = 1 << 0,
+    COMMAND_READONLY = 1 << 1,
+    COMMAND_DENYOOM = 1 << 2,
+    COMMAND_ADMIN = 1 << 3,
+    COMMAND_PUBSUB = 1 << 4,
+    COMMAND_NOSCRIPT = 1 << 5,
+    COMMAND_BLOCKING = 1 << 6,
+    COMMAND_LOADING = 1 << 7,
+    COMMAND_STALE = 1 << 8,
+    COMMAND_SKIP_MONITOR = 1 << 9,
+    COMMAND_SKIP_SLOWLOG = 1 << 10,
+    COMMAND_ASKING = 1 << 11,
+    COMMAND_FAST = 1 << 12,
+    COMMAND_NO_AUTH = 1 << 13,
+    COMMAND_MAY_REPLICATE = 1 << 14,
+    COMMAND_NO_ASYNC_LOADING = 1 << 15,
+    COMMAND_NO_MULTI = 1 << 16,
+    COMMAND_MOVABLEKEYS = 1 << 17,
+    COMMAND_ALLOW_BUSY = 1 << 18,
+    COMMAND_MODULE = 1 << 19,
+    // torc's own, not shown:
+    COMMAND_MANY_DBS =
+        1 << 24, // may touch keys in another database than the selected one (MOVE, COPY)
+    COMMAND_SYSTEM = 1 << 25, // not for applications: "syscmd" in COMMAND DOCS
+};
+
+enum key_flag { // of a key spec, Redis's names
+    KEY_RO = 1 << 0,
+    KEY_RW = 1 << 1,
+    KEY_OW = 1 << 2,
+    KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4,
+    KEY_UPDATE = 1 << 5,
+    KEY_INSERT = 1 << 6,
+    KEY_DELETE = 1 << 7,
+    KEY_NOT_KEY = 1 << 8,
+    KEY_INCOMPLETE = 1 << 9,
+    KEY_VARIABLE_FLAGS = 1 << 10,
+};
+
+/** One key spec: begin_search is an index; find_keys a range or a count argument. */
+struct key_spec {
+    uint16_t flags; // key_flag bits
+    int16_t begin;  // argv index where the search begins
+    int16_t last;   // range: last key relative to begin, negative from the end (-1: last argument)
+    int16_t step;   // range: distance between keys
+    int16_t limit;  // range: as in Redis
+    int16_t
+        keynum; // >= 0: index (relative to begin) of an argument that counts the keys; -1: range
+    const char *notes;
+};
+
+typedef void command_fn(struct cmd *c);
+
+struct command {
+    const char *name;      // lower case; a subcommand has its own name only ("get")
+    const char *full_name; // "config|get" for a subcommand, else as name
+    command_fn *run;       // NULL for WHERE_SESSION and for containers
+    int16_t arity;         // as in Redis: negative means at least
+    uint8_t where;         // enum command_where
+    uint8_t key_spec_count;
+    uint32_t flags; // command_flag bits
+    uint32_t acl;   // ACL category bits (see table.c)
+    const struct key_spec *key_specs;
+    int16_t first_key, last_key, key_step;            // the legacy triple of COMMAND INFO
+    const char *const *tips;                          // NULL-terminated, or NULL
+    const char *group, *since, *complexity, *summary; // for COMMAND DOCS, summary in our words
+    const char *deprecated_since, *replaced_by;       // for COMMAND DOCS, or NULL
+    const struct command *subcommands;                // array of subcommand_count, or NULL
+    uint16_t subcommand_count;
+    uint16_t id; // dense number over all rows, subcommands included: index for statistics
+};
+
+/** Rows in the table, subcommands included: ids are below it. */
+uint32_t command_count(void);
+/** The row with this id. */
+const struct command *command_by_id(uint32_t id);
+/** Top-level rows, in alphabetical order. */
+const struct command *command_rows(uint32_t *count);
+/**
+ * Finds a top-level row by name, any case; NULL if unknown. Fast: no general hash table on the
+ * path of GET and SET.
+ */
+const struct command *command_find(struct slice name);
+/** Finds a subcommand of a container, any case; NULL if unknown. */
+const struct command *command_find_sub(const struct command *parent, struct slice name);
+
+/** A key argument of a command: where it is and what happens to it. */
+struct key_position {
+    int arg;
+    uint16_t flags; // key_flag bits
+};
+#define COMMAND_KEYS_INVALID (-1)
+/**
+ * The key arguments of a command whose arity is right: writes at most max positions and returns
+ * how many there are in all, or COMMAND_KEYS_INVALID when a count argument makes no sense.
+ */
+int command_keys(const struct command *spec, int argc, const struct slice *argv,
+                 struct key_position *out, int max);
+
+/**
+ * The shard whose keyspace a WHERE_CURSOR command (SCAN) needs, from its cursor argument; shard 0
+ * when the cursor is malformed or names a shard that does not exist (the command then answers for
+ * itself).
+ */
+uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards);
+
+// ---- what command functions use -----------------------------------------------------------------
+
+/** The database object that holds (or would hold) this key, in the selected database. */
+struct db *cmd_db(const struct cmd *c, struct slice key);
+/** The same in another database number. */
+struct db *cmd_db_at(const struct cmd *c, struct slice key, uint32_t index);
+/** The key at argv[arg] with its hash. */
+struct key cmd_key(const struct cmd *c, int arg);
+
+/** A found key: everything a command needs to read or change it. */
+struct found {
+    struct db *db;
+    struct key key;
+    struct table_ref ref; // ref.entry is NULL when the key is absent (or expired)
+};
+/**
+ * Looks a key up to read it: expired counts as absent (and is deleted unless the view is frozen);
+ * counts hit or miss; updates access information.
+ */
+struct found cmd_read(struct cmd *c, int arg);
+/** Looks a key up to change it: the same without counting hits. */
+struct found cmd_write(struct cmd *c, int arg);
+/**
+ * Looks a key up without touching access information or counting (TTL, TYPE, EXISTS-like
+ * introspection: OBJECT).
+ */
+struct found cmd_peek(struct cmd *c, int arg);
+/** The same for a key that is not at an argument of the selected database. */
+struct found cmd_find_at(struct cmd *c, struct slice key, uint32_t db);
+/** Whether the entry's time has passed: it counts as absent. */
+bool cmd_expired(const struct cmd *c, const struct entry *e);
+/**
+ * Marks a found entry as used now, whatever CLIENT NO-TOUCH says (TOUCH); nothing in a frozen
+ * view.
+ */
+void cmd_touch(struct cmd *c, const struct found *f);
+/** The access information of an entry that is created now: give it to entry_set_access(). */
+uint32_t cmd_new_access(const struct cmd *c);
+/** Seconds since the last use (LRU settings), and the decayed use counter (LFU settings). */
+uint32_t cmd_idle_s(const struct cmd *c, const struct entry *e);
+uint32_t cmd_frequency(const struct cmd *c, const struct entry *e);
+/** True if found and not of that type: the WRONGTYPE error has been written then. */
+bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type);
+
+/** Integer argument with Redis's default error text; false: the error has been written. */
+bool cmd_arg_i64(struct cmd *c, int arg, int64_t *out);
+/**
+ * The same within [min, max], else the error "ERR value is out of range" (or text, when not NULL).
+ */
+bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *out,
+                   const char *text);
+
+// Error texts that many commands share, in one place.
+extern const char error_syntax[]; // "ERR syntax error"
+extern const char
+    error_wrong_type[]; // "WRONGTYPE Operation against a key holding the wrong kind of value"
+extern const char error_not_integer[]; // "ERR value is not an integer or out of range"
+extern const char error_not_float[];   // "ERR value is not a valid float"
+extern const char error_no_such_key[]; // "ERR no such key"
+extern const char
+    error_out_of_range[]; // "ERR index out of range" is LSET's; this is "ERR value is out of range"
+
+#endif

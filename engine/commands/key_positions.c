@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Which arguments of a command are keys, and what the command does to them: the evaluation of a
+// row's key specs over actual arguments. Routing asks it for every command with keys, so one key in
+// one spec is a straight line. Pure functions; any thread. Invariant: a position that is returned
+// is a valid index of argv. Callers: shards/ for routing and intents, COMMAND GETKEYS.
+#include "engine/base/num.h"
+#include "engine/commands/table.h"
+
+struct range {
+    int first, last, step;
+};
+
+/** The argv range that a spec covers; false when a count argument makes no sense. */
+static bool spec_range(const struct key_spec *spec, int argc, const struct slice *argv,
+                       struct range *out) {
+    int first = spec->begin, last;
+    if (spec->keynum >= 0) {
+        int64_t count;
+        int at = first + spec->keynum;
+        if (at >= argc || !num_parse_i64(argv[at], &count)) return false;
+        if (count < 1 || count > argc - at - 1) return false;
+        first = at + 1;
+        last = first + ((int)count - 1) * spec->step;
+    } else if (spec->last >= 0) {
+        last = first + spec->last;
+    } else if (spec->limit == 0) {
+        last = argc + spec->last;
+    } else {
+        last = first + (argc - first) / spec->limit + spec->last;
+    }
+    *out = (struct range){first, last, spec->step};
+    return first < argc && last < argc && last >= first;
+}
+
+/** SET overwrites; with GET it reads as well. */
+static uint16_t flags_of_set(int argc, const struct slice *argv) {
+    for (int i = 3; i < argc; i++)
+        if (slice_is(argv[i], "get")) return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    return KEY_OW | KEY_UPDATE;
+}
+
+/**
+ * BITFIELD only reads while all its operations are GETs; what it does not understand counts as a
+ * write.
+ */
+static uint16_t flags_of_bitfield(int argc, const struct slice *argv) {
+    const uint16_t writes = KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    for (int i = 2; i < argc;) {
+        if (slice_is(argv[i], "get") && argc - i > 2)
+            i += 3;
+        else if (slice_is(argv[i], "overflow") && argc - i > 1)
+            i += 2;
+        else
+            return writes;
+    }
+    return KEY_RO | KEY_ACCESS;
+}
+
+static uint16_t flags_of(const struct command *spec, uint16_t flags, int argc,
+                         const struct slice *argv) {
+    if (likely((flags & KEY_VARIABLE_FLAGS) == 0)) return flags;
+    switch (spec->id) {
+    case ROW_SET: return flags_of_set(argc, argv);
+    case ROW_BITFIELD: return flags_of_bitfield(argc, argv);
+    default: return flags;
+    }
+}
+
+int command_keys(const struct command *spec, int argc, const struct slice *argv,
+                 struct key_position *out, int max) {
+    int n = 0;
+    for (int s = 0; s < spec->key_spec_count; s++) {
+        const struct key_spec *ks = &spec->key_specs[s];
+        if (ks->flags & KEY_NOT_KEY) continue;
+        struct range range;
+        if (!spec_range(ks, argc, argv, &range)) return COMMAND_KEYS_INVALID;
+        uint16_t flags = flags_of(spec, ks->flags, argc, argv);
+        for (int i = range.first; i <= range.last; i += range.step, n++)
+            if (n < max) out[n] = (struct key_position){i, flags};
+    }
+    return n;
+}

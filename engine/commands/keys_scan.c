@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Finding keys without knowing them: KEYS, SCAN, RANDOMKEY. A SCAN cursor is a place in the walk of
+// one shard's table, and the shard: the walk goes over the shards one after the other. Runs on the
+// thread that has been given the keyspaces; owns no state. Invariant: a cursor stays below 2^53, so
+// that clients which keep numbers as doubles keep it exactly. Called through the rows of the
+// command table.
+//
+//   cursor:  52        40 39                  0
+//           +------------+---------------------+
+//           | shard (13) | table_scan() (40)   |     0 = the start, and the end
+//           +------------+---------------------+
+#include "engine/base/assert.h"
+#include "engine/base/glob.h"
+#include "engine/commands/keys.h"
+
+#define POSITION_MASK ((UINT64_C(1) << TABLE_CURSOR_BITS) - 1)
+#define SHARDS_MAX    (1 << (53 - TABLE_CURSOR_BITS))
+#define COUNT_DEFAULT 10
+#define VISITS_PER_COUNT \
+    10 // buckets that a call may visit for each key asked for: bounds sparse tables
+#define RANDOM_TRIES 100 // of RANDOMKEY among keys that it may not delete although they are expired
+
+// ---- KEYS ---------------------------------------------------------------------------------------
+
+/** What a walk looks for, and where it writes what it finds. */
+struct search {
+    const struct cmd *c;
+    struct reply *reply;
+    struct slice pattern; // p is NULL: everything
+    bool by_type;
+    const char *type; // NULL: a name that no type has
+    uint64_t seen, found;
+};
+
+static void visit(void *context, struct entry *e) {
+    struct search *s = context;
+    s->seen++;
+    if (s->pattern.p != NULL && !glob_match(s->pattern, entry_key(e), false)) return;
+    if (cmd_expired(s->c, e)) return;
+    if (s->by_type && (s->type == NULL || s->type != entry_type_name(entry_type(e)))) return;
+    reply_bulk_slice(s->reply, entry_key(e));
+    s->found++;
+}
+
+/** The pattern "*" matches everything: no pattern is cheaper. */
+static struct slice pattern_of(struct slice text) {
+    return slice_equal(text, SLICE_LITERAL("*")) ? (struct slice){0} : text;
+}
+
+void keys_keys(struct cmd *c) {
+    struct search s = {.c = c, .reply = c->reply, .pattern = pattern_of(c->argv[1])};
+    size_t mark = reply_array_begin(c->reply);
+    uint32_t n = c->view->only != NULL ? 1 : c->view->nshards;
+    for (uint32_t i = 0; i < n; i++) {
+        struct keyspace *ks = c->view->only != NULL ? c->view->only : c->view->by_shard[i];
+        table_each(&ks->dbs[c->db].table, visit, &s);
+    }
+    reply_array_end(c->reply, mark, s.found);
+}
+
+// ---- SCAN ---------------------------------------------------------------------------------------
+
+/** As strtoul: a sign is allowed, and nothing at all is zero. */
+static bool parse_cursor(struct slice text, uint64_t *out) {
+    uint64_t value = 0;
+    bool negative = text.n > 1 && text.p[0] == '-';
+    size_t i = text.n > 1 && (text.p[0] == '-' || text.p[0] == '+') ? 1 : 0;
+    for (; i < text.n; i++) {
+        uint64_t digit = (uint64_t)(unsigned char)text.p[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return false;
+    }
+    *out = negative ? -value : value;
+    return true;
+}
+
+uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards) {
+    uint64_t value;
+    if (!parse_cursor(cursor, &value)) return 0;
+    uint64_t shard = value >> TABLE_CURSOR_BITS;
+    return shard < nshards ? (uint32_t)shard : 0;
+}
+
+/**
+ * The type's name as entry_type_name() has it (the same pointer); NULL when there is no such type.
+ */
+static const char *type_named(struct slice text) {
+    for (int type = 0; type < ENTRY_TYPES; type++) {
+        const char *name = entry_type_name((enum entry_type)type);
+        if (slice_is(text, name)) return name;
+    }
+    return NULL;
+}
+
+static bool parse_scan(struct cmd *c, struct search *s, int64_t *count) {
+    for (int i = 2; i < c->argc; i += 2) {
+        bool more = i + 1 < c->argc;
+        if (more && slice_is(c->argv[i], "count")) {
+            if (!cmd_arg_i64(c, i + 1, count)) return false;
+            if (*count >= 1) continue;
+        } else if (more && slice_is(c->argv[i], "match")) {
+            s->pattern = pattern_of(c->argv[i + 1]);
+            continue;
+        } else if (more && slice_is(c->argv[i], "type")) {
+            s->by_type = true;
+            s->type = type_named(c->argv[i + 1]);
+            continue;
+        }
+        reply_error(c->reply, error_syntax);
+        return false;
+    }
+    return true;
+}
+
+/** Walks one shard's table from a cursor on; returns the next cursor. */
+static uint64_t walk(struct cmd *c, struct search *s, uint64_t cursor, int64_t count) {
+    uint64_t shard = cursor >> TABLE_CURSOR_BITS, position = cursor & POSITION_MASK;
+    if (shard >= c->view->nshards) return 0; // nobody's cursor: the walk is over
+    struct keyspace *ks = c->view->only != NULL ? c->view->only : c->view->by_shard[shard];
+    ASSERT(c->view->nshards == 1 || ks->shard == shard);
+    const struct table *table = &ks->dbs[c->db].table;
+    int64_t visits = count > INT64_MAX / VISITS_PER_COUNT ? INT64_MAX : count * VISITS_PER_COUNT;
+    do {
+        position = table_scan(table, position, visit, s);
+    } while (position != 0 && --visits > 0 && s->seen < (uint64_t)count);
+    if (position != 0) return shard << TABLE_CURSOR_BITS | position;
+    return shard + 1 < c->view->nshards ? (shard + 1) << TABLE_CURSOR_BITS : 0;
+}
+
+void keys_scan(struct cmd *c) {
+    ASSERT(c->view->nshards <= SHARDS_MAX);
+    uint64_t cursor;
+    if (!parse_cursor(c->argv[1], &cursor)) {
+        reply_error(c->reply, "ERR invalid cursor");
+        return;
+    }
+    // The next cursor stands in front of the keys but is known after them: they wait in a buffer.
+    struct buf keys = {0};
+    struct reply found;
+    reply_init(&found, &keys, c->reply->proto);
+    struct search s = {.c = c, .reply = &found};
+    int64_t count = COUNT_DEFAULT;
+    if (!parse_scan(c, &s, &count)) return;
+    cursor = walk(c, &s, cursor, count);
+    reply_array(c->reply, 2);
+    reply_bulk_int(c->reply, (int64_t)cursor);
+    reply_array(c->reply, s.found);
+    reply_raw(c->reply, keys.p, keys.len);
+    buf_free(&keys);
+}
+
+// ---- RANDOMKEY ----------------------------------------------------------------------------------
+
+/** The database in which the nth key of all keyspaces' selected database lies. */
+static struct db *db_of_nth(const struct cmd *c, uint64_t n) {
+    if (c->view->only != NULL) return &c->view->only->dbs[c->db];
+    for (uint32_t i = 0; i < c->view->nshards; i++) {
+        struct db *db = &c->view->by_shard[i]->dbs[c->db];
+        if (n < db_count(db)) return db;
+        n -= db_count(db);
+    }
+    ASSERT(!"a key beyond the last one");
+    return NULL;
+}
+
+static uint64_t count_all(const struct cmd *c) {
+    if (c->view->only != NULL) return db_count(&c->view->only->dbs[c->db]);
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < c->view->nshards; i++)
+        n += db_count(&c->view->by_shard[i]->dbs[c->db]);
+    return n;
+}
+
+void keys_randomkey(struct cmd *c) {
+    struct keyspace *first = c->view->only != NULL ? c->view->only : c->view->by_shard[0];
+    struct random copy =
+        first->random; // who only reads may not move the keyspace's own generator on
+    copy.s[0] ^= (uint64_t)c->now_ms;
+    struct random *random = c->view->frozen ? &copy : &first->random;
+    uint64_t n;
+    for (int tries = 1; (n = count_all(c)) > 0; tries++) {
+        struct db *db = db_of_nth(c, random_below(random, n));
+        struct entry *e = table_random(&db->table, random_next(random));
+        bool give_up = c->view->frozen && tries == RANDOM_TRIES;
+        if (!cmd_expired(c, e) || give_up) {
+            reply_bulk_slice(c->reply, entry_key(e));
+            return;
+        }
+        cmd_find_at(c, entry_key(e), c->db); // deletes it, unless frozen
+    }
+    reply_null(c->reply);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The command table: every command and subcommand as a row of constant data, and the ways to find
+// one. The rows themselves are in table_*.inc, one file for each group, assembled here into two
+// arrays: top level and subcommands. Any thread. Invariant: a row stands at its id, which is also
+// what orders COMMAND LIST and indexes statistics. Callers: shards/ for routing and checks,
+// introspect.c, tests.
+#include "engine/commands/table.h"
+
+#include "engine/base/assert.h"
+#include "engine/commands/bits.h"
+#include "engine/commands/introspect.h"
+#include "engine/commands/keys.h"
+#include "engine/commands/server.h"
+#include "engine/commands/string.h"
+
+// Key specs: {flags, begin, last, step, limit, keynum, notes}.
+static const struct key_spec spec_bitfield[] = {
+    {KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS, 1, 0, 1, 0, -1,
+     "a read only when every operation is a GET"},
+};
+static const struct key_spec spec_bitop[] = {
+    {KEY_OW | KEY_UPDATE, 2, 0, 1, 0, -1, NULL},
+    {KEY_RO | KEY_ACCESS, 3, -1, 1, 0, -1, NULL},
+};
+static const struct key_spec spec_copy[] = {
+    {KEY_RO | KEY_ACCESS, 1, 0, 1, 0, -1, NULL},
+    {KEY_OW | KEY_UPDATE, 2, 0, 1, 0, -1, NULL},
+};
+static const struct key_spec spec_getex[] = {
+    {KEY_RW | KEY_ACCESS | KEY_UPDATE, 1, 0, 1, 0, -1, "changing the expiry counts as an update"},
+};
+static const struct key_spec spec_ow_insert[] = {{KEY_OW | KEY_INSERT, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ow_insert_pairs[] = {
+    {KEY_OW | KEY_INSERT, 1, -1, 2, 0, -1, NULL},
+};
+static const struct key_spec spec_ow_update[] = {{KEY_OW | KEY_UPDATE, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ow_update_pairs[] = {
+    {KEY_OW | KEY_UPDATE, 1, -1, 2, 0, -1, NULL},
+};
+static const struct key_spec spec_remove_all[] = {{KEY_RM | KEY_DELETE, 1, -1, 1, 0, -1, NULL}};
+static const struct key_spec spec_rename[] = {
+    {KEY_RW | KEY_ACCESS | KEY_DELETE, 1, 0, 1, 0, -1, NULL},
+    {KEY_OW | KEY_UPDATE, 2, 0, 1, 0, -1, NULL},
+};
+static const struct key_spec spec_renamenx[] = {
+    {KEY_RW | KEY_ACCESS | KEY_DELETE, 1, 0, 1, 0, -1, NULL},
+    {KEY_OW | KEY_INSERT, 2, 0, 1, 0, -1, NULL},
+};
+static const struct key_spec spec_ro[] = {{KEY_RO, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ro_access[] = {{KEY_RO | KEY_ACCESS, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ro_access_all[] = {{KEY_RO | KEY_ACCESS, 1, -1, 1, 0, -1, NULL}};
+static const struct key_spec spec_ro_access_two[] = {{KEY_RO | KEY_ACCESS, 1, 1, 1, 0, -1, NULL}};
+static const struct key_spec spec_ro_all[] = {{KEY_RO, 1, -1, 1, 0, -1, NULL}};
+static const struct key_spec spec_ro_at_2[] = {{KEY_RO, 2, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_rw_access_delete[] = {
+    {KEY_RW | KEY_ACCESS | KEY_DELETE, 1, 0, 1, 0, -1, NULL},
+};
+static const struct key_spec spec_rw_access_update[] = {
+    {KEY_RW | KEY_ACCESS | KEY_UPDATE, 1, 0, 1, 0, -1, NULL},
+};
+static const struct key_spec spec_rw_insert[] = {{KEY_RW | KEY_INSERT, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_rw_update[] = {{KEY_RW | KEY_UPDATE, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_set[] = {
+    {KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS, 1, 0, 1, 0, -1,
+     "the GET option makes it a read as well"},
+};
+
+static const struct command sub_rows[ROW_COUNT - ROW_TOP_COUNT];
+
+static const struct command top_rows[ROW_TOP_COUNT] = {
+#include "engine/commands/table_keys.inc"
+#include "engine/commands/table_server.inc"
+#include "engine/commands/table_string.inc"
+};
+
+static const struct command sub_rows[ROW_COUNT - ROW_TOP_COUNT] = {
+#include "engine/commands/table_sub.inc"
+};
+
+const struct table__bit_name table__flag_names[] = {
+    {COMMAND_WRITE, "write"},
+    {COMMAND_READONLY, "readonly"},
+    {COMMAND_DENYOOM, "denyoom"},
+    {COMMAND_MODULE, "module"},
+    {COMMAND_ADMIN, "admin"},
+    {COMMAND_PUBSUB, "pubsub"},
+    {COMMAND_NOSCRIPT, "noscript"},
+    {COMMAND_BLOCKING, "blocking"},
+    {COMMAND_LOADING, "loading"},
+    {COMMAND_STALE, "stale"},
+    {COMMAND_SKIP_MONITOR, "skip_monitor"},
+    {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},
+    {COMMAND_ASKING, "asking"},
+    {COMMAND_FAST, "fast"},
+    {COMMAND_NO_AUTH, "no_auth"},
+    {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
+    {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_MOVABLEKEYS, "movablekeys"},
+    {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {0, NULL},
+};
+
+const struct table__bit_name table__acl_names[] = {
+    {ACL_KEYSPACE, "keyspace"},
+    {ACL_READ, "read"},
+    {ACL_WRITE, "write"},
+    {ACL_SET, "set"},
+    {ACL_SORTEDSET, "sortedset"},
+    {ACL_LIST, "list"},
+    {ACL_HASH, "hash"},
+    {ACL_STRING, "string"},
+    {ACL_BITMAP, "bitmap"},
+    {ACL_HYPERLOGLOG, "hyperloglog"},
+    {ACL_GEO, "geo"},
+    {ACL_STREAM, "stream"},
+    {ACL_PUBSUB, "pubsub"},
+    {ACL_ADMIN, "admin"},
+    {ACL_FAST, "fast"},
+    {ACL_SLOW, "slow"},
+    {ACL_BLOCKING, "blocking"},
+    {ACL_DANGEROUS, "dangerous"},
+    {ACL_CONNECTION, "connection"},
+    {ACL_TRANSACTION, "transaction"},
+    {ACL_SCRIPTING, "scripting"},
+    {0, NULL},
+};
+
+const struct table__bit_name table__key_flag_names[] = {
+    {KEY_RO, "RO"},
+    {KEY_RW, "RW"},
+    {KEY_OW, "OW"},
+    {KEY_RM, "RM"},
+    {KEY_ACCESS, "access"},
+    {KEY_UPDATE, "update"},
+    {KEY_INSERT, "insert"},
+    {KEY_DELETE, "delete"},
+    {KEY_NOT_KEY, "not_key"},
+    {KEY_INCOMPLETE, "incomplete"},
+    {KEY_VARIABLE_FLAGS, "variable_flags"},
+    {0, NULL},
+};
+
+uint32_t command_count(void) { return ROW_COUNT; }
+
+const struct command *command_by_id(uint32_t id) {
+    ASSERT(id < ROW_COUNT);
+    return id < ROW_TOP_COUNT ? &top_rows[id] : &sub_rows[id - ROW_TOP_COUNT];
+}
+
+const struct command *command_rows(uint32_t *count) {
+    *count = ROW_TOP_COUNT;
+    return top_rows;
+}
+
+/** Whether text is the name, which is lower case and not longer than n, in any case. */
+static inline bool is_name(const char *name, const char *p, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        char c = p[i];
+        if (c >= 'A' && c <= 'Z') c = (char)(c | 0x20);
+        if (c != name[i] || c == '\0') return false;
+    }
+    return name[n] == '\0';
+}
+
+const struct command *command_find(struct slice name) {
+    if (unlikely(name.n == 0 || name.n > TABLE_NAME_MAX)) return NULL;
+    for (uint32_t at = table__hash(name.p, name.n);; at = (at + 1) % TABLE_INDEX_SIZE) {
+        uint16_t place = table__index[at];
+        if (place == 0) return NULL;
+        const struct command *row = &top_rows[place - 1];
+        if (likely(is_name(row->name, name.p, name.n))) return row;
+    }
+}
+
+const struct command *command_find_sub(const struct command *parent, struct slice name) {
+    for (uint16_t i = 0; i < parent->subcommand_count; i++) {
+        const struct command *row = &parent->subcommands[i];
+        if (is_name(row->name, name.p, name.n)) return row;
+    }
+    return NULL;
+}

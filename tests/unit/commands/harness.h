@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A harness for tests of command functions: one or more fresh keyspaces, a view over them,
+// settings and a clock that stands still until the test moves it. A command is written as one
+// line of text, as in redis-cli, and answered with the reply's bytes as they would go over the
+// wire. After every command the keyspaces' invariants are walked. Used by the tests of this
+// folder only; one thread; the harness owns everything that it hands out, and a reply is valid
+// until the next command.
+#ifndef TORC_TESTS_UNIT_COMMANDS_HARNESS_H
+#define TORC_TESTS_UNIT_COMMANDS_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/hash.h"
+#include "engine/commands/command.h"
+#include "engine/keyspace/keyspace.h"
+
+#define HARNESS_SHARDS_MAX 8
+#define HARNESS_DBS        16
+#define HARNESS_START_MS   INT64_C(1700000000000)
+
+struct harness {
+    struct keyspace *shards[HARNESS_SHARDS_MAX];
+    struct view view;
+    struct engine_settings settings;
+    uint8_t proto;         // 2 or 3: of the replies
+    uint32_t db;           // selected database
+    uint32_t flags;        // CMD_CTX_*
+    int64_t now_ms;        // the clock: tests add to it
+    uint64_t modified;     // how often a key was said to be modified
+    char modified_key[64]; // the latest of them, cut
+    bool walk;             // check the keyspaces' invariants after every command (default)
+    struct buf reply;      // of the latest command, zero-terminated behind its len bytes
+    struct buf line;       // the latest command's words, unescaped
+};
+
+static inline void harness_on_modified(void *context, struct db *db, struct key key) {
+    struct harness *h = context;
+    (void)db;
+    h->modified++;
+    size_t n = key.text.n < sizeof(h->modified_key) - 1 ? key.text.n : sizeof(h->modified_key) - 1;
+    memcpy(h->modified_key, key.text.p, n);
+    h->modified_key[n] = '\0';
+}
+
+/** Makes nshards empty keyspaces; with one, the view has `only`. */
+static inline void harness_init(struct harness *h, uint32_t nshards) {
+    assert_in_range(nshards, 1, HARNESS_SHARDS_MAX);
+    memset(h, 0, sizeof(*h));
+    struct keyspace_hooks hooks = {.context = h, .modified = harness_on_modified};
+    for (uint32_t i = 0; i < nshards; i++) {
+        h->shards[i] = keyspace_new(HARNESS_DBS, i, 0x746f7263, 1000 + i, &hooks);
+    }
+    h->view.only = nshards == 1 ? h->shards[0] : NULL;
+    h->view.by_shard = h->shards;
+    h->view.nshards = nshards;
+    h->settings.proto_max_bulk_len = INT64_C(512) * 1024 * 1024;
+    h->settings.lfu_log_factor = 10;
+    h->settings.lfu_decay_time = 1;
+    h->proto = 2;
+    h->now_ms = HARNESS_START_MS;
+    h->walk = true;
+}
+
+static inline void harness_fini(struct harness *h) {
+    for (uint32_t i = 0; i < h->view.nshards; i++) keyspace_free(h->shards[i]);
+    buf_free(&h->reply);
+    buf_free(&h->line);
+}
+
+static inline const struct command *harness_find(int argc, const struct slice *argv) {
+    const struct command *spec = command_find(argv[0]);
+    if (!spec) fail_msg("unknown command '%.*s'", (int)argv[0].n, argv[0].p);
+    if (spec->subcommands && argc > 1) {
+        spec = command_find_sub(spec, argv[1]);
+        if (!spec) fail_msg("unknown subcommand '%.*s'", (int)argv[1].n, argv[1].p);
+    }
+    return spec;
+}
+
+/** Runs a command given as words. The reply is at h->reply and returned, zero-terminated. */
+static inline const char *harness_run_words(struct harness *h, int argc, const struct slice *argv) {
+    struct reply reply;
+    h->reply.len = 0;
+    reply_init(&reply, &h->reply, h->proto);
+    const struct command *spec = harness_find(argc, argv);
+    if (spec->arity >= 0 ? argc != spec->arity : argc < -spec->arity) {
+        reply_error_format(&reply, "ERR wrong number of arguments for '%s' command",
+                           spec->full_name);
+    } else {
+        struct cmd c = {.spec = spec,
+                        .argc = argc,
+                        .argv = argv,
+                        .reply = &reply,
+                        .view = &h->view,
+                        .settings = &h->settings,
+                        .now_ms = h->now_ms,
+                        .db = h->db,
+                        .flags = h->flags};
+        spec->run(&c);
+    }
+    for (uint32_t i = 0; h->walk && i < h->view.nshards; i++) {
+        assert_true(keyspace_is_valid(h->shards[i]));
+    }
+    *buf_reserve(&h->reply, 1) = '\0';
+    return h->reply.p;
+}
+
+static inline int harness_hex(char digit) {
+    if (digit >= '0' && digit <= '9') return digit - '0';
+    digit |= 0x20;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/** Reads what follows a backslash at p, appends the byte to out, returns the place behind it. */
+static inline const char *harness_escape(const char *p, struct buf *out) {
+    if (*p == 'x' && harness_hex(p[1]) >= 0 && harness_hex(p[2]) >= 0) {
+        buf_append_char(out, (char)(harness_hex(p[1]) << 4 | harness_hex(p[2])));
+        return p + 3;
+    }
+    buf_append_char(out, (char)(*p == 'n' ? '\n' : *p == 'r' ? '\r' : *p == 't' ? '\t' : *p));
+    return p + 1;
+}
+
+/** Appends the word at p to out, quotes and escapes ("\xff", "\n") resolved; returns its end. */
+static inline const char *harness_word(const char *p, struct buf *out) {
+    char quote = *p == '"' || *p == '\'' ? *p++ : '\0';
+    while (*p && (quote ? *p != quote : *p != ' ')) {
+        if (quote == '"' && *p == '\\') {
+            p = harness_escape(p + 1, out);
+        } else {
+            buf_append_char(out, *p++);
+        }
+    }
+    if (quote && *p != quote) fail_msg("unbalanced quotes in a test's command");
+    return quote ? p + 1 : p;
+}
+
+/** Runs a command given as one line (printf format): words, "double quoted" or 'single quoted'. */
+__attribute__((format(printf, 2, 3))) static inline const char *
+harness_run(struct harness *h, const char *format, ...) {
+    va_list args;
+    char *text = NULL;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    assert_true(n >= 0);
+
+    int argc = 0, room = 0;
+    size_t *ends = NULL;
+    h->line.len = 0;
+    for (const char *p = text; *p;) {
+        if (*p == ' ') {
+            p++;
+            continue;
+        }
+        p = harness_word(p, &h->line);
+        if (argc == room) ends = realloc(ends, sizeof(*ends) * (size_t)(room = 2 * room + 8));
+        ends[argc++] = h->line.len;
+    }
+    free(text);
+    assert_true(argc > 0);
+    buf_append_char(&h->line, '\0'); // a line of one empty word has no bytes otherwise
+
+    struct slice *argv = malloc(sizeof(*argv) * (size_t)argc);
+    for (int i = 0; i < argc; i++) {
+        size_t start = i ? ends[i - 1] : 0;
+        argv[i] = slice_of(h->line.p + start, ends[i] - start);
+    }
+    free(ends);
+    const char *reply = harness_run_words(h, argc, argv);
+    free(argv);
+    return reply;
+}
+
+/** Runs a line and compares the whole reply. */
+#define EXPECT(h, expected, ...) assert_string_equal(harness_run((h), __VA_ARGS__), (expected))
+
+/** Runs a line and checks how many modifications were signalled. */
+#define EXPECT_MODIFIED(h, times, ...)                      \
+    do {                                                    \
+        uint64_t before_ = (h)->modified;                   \
+        harness_run((h), __VA_ARGS__);                      \
+        assert_int_equal((h)->modified - before_, (times)); \
+    } while (0)
+
+#endif
