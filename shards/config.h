@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The configuration: one row per directive, from which the redis.conf parser, the command line, CONFIG
+// GET/SET/REWRITE and docs/configuration.md follow. A struct config is immutable once it is in use and
+// counted by reference: every shard holds the current one, CONFIG SET makes a changed copy and hands it
+// to all shards, so that reading a setting is reading a field. Made on the main thread, changed on shard 0.
+#ifndef TORC_SHARDS_CONFIG_H
+#define TORC_SHARDS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/slice.h"
+
+#define CONFIG_BIND_MAX   16
+#define CONFIG_SHARDS_MAX 1024
+
+enum config_client_class {
+    CONFIG_CLIENT_NORMAL,
+    CONFIG_CLIENT_REPLICA,
+    CONFIG_CLIENT_PUBSUB,
+    CONFIG_CLIENT_CLASSES
+};
+
+struct config_output_limit {
+    int64_t hard_bytes, soft_bytes;
+    int64_t soft_seconds;
+};
+
+struct config {
+    // Filled by the parser, one row each; strings are owned by the config and never NULL.
+    int64_t port;
+    char *bind[CONFIG_BIND_MAX];
+    int bind_count;
+    char *unixsocket;
+    int64_t unixsocketperm; // octal in the file; 0: leave
+    int64_t tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
+    bool protected_mode;
+    int64_t shards;     // 0: by affinity and CPU quota
+    bool shard_pinning; // `shard-pinning yes|no`: pin shard threads to CPUs
+    int io_backend;     // enum config_io_backend
+    int pipeline_order; // enum config_pipeline_order
+    int64_t databases;
+    char *requirepass;
+    int64_t proto_max_bulk_len, client_query_buffer_limit;
+    struct config_output_limit output_limit[CONFIG_CLIENT_CLASSES];
+    bool daemonize;
+    char *pidfile, *logfile, *dir;
+    int loglevel; // enum log_level
+    bool always_show_logo;
+    int64_t hz;
+    int maxmemory_policy; // enum config_maxmemory_policy (decides LRU or LFU access information)
+    int64_t lfu_log_factor, lfu_decay_time;
+    int enable_debug_command;     // enum config_enable: no, yes, local
+    int enable_protected_configs; // enum config_enable: who may CONFIG SET dir
+    bool active_expire;           // not a directive: DEBUG SET-ACTIVE-EXPIRE
+    // Bookkeeping.
+    char *file; // absolute path of the configuration file, or ""
+    _Atomic int references;
+};
+
+enum config_io_backend { CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_EPOLL };
+enum config_pipeline_order { CONFIG_ORDER_STRICT, CONFIG_ORDER_RELAXED };
+enum config_maxmemory_policy {
+    CONFIG_VOLATILE_LRU,
+    CONFIG_VOLATILE_LFU,
+    CONFIG_VOLATILE_RANDOM,
+    CONFIG_VOLATILE_TTL,
+    CONFIG_ALLKEYS_LRU,
+    CONFIG_ALLKEYS_LFU,
+    CONFIG_ALLKEYS_RANDOM,
+    CONFIG_NOEVICTION
+};
+enum config_enable { CONFIG_ENABLE_NO, CONFIG_ENABLE_YES, CONFIG_ENABLE_LOCAL };
+
+/** All defaults. One reference, the caller's. */
+struct config *config_new(void);
+struct config *config_copy(const struct config *c);
+struct config *config_retain(struct config *c);
+void config_release(struct config *c);
+
+/** Inert directives that the configuration named: known to Redis, not acted on by torc. */
+struct config_notices {
+    struct buf
+        names; // "save, appendonly, ..." in order of appearance, each once: one line in the log
+    struct buf
+        unmet; // those among them whose value asks for what torc does not do: worth a warning
+};
+
+void config_notices_free(struct config_notices *notices);
+
+/**
+ * Reads the command line as redis-server does: [file | -] [--name value ...], "--name=value" not; --version,
+ * --help and --check-config are the caller's. argv[0] is the program. Relative paths count from `dir`, which is
+ * the working directory until the directive names another; the caller changes into c->dir afterwards. notices
+ * may be NULL. Returns false with a message for the user in error: file, line number, the line, the reason.
+ */
+bool config_load(struct config *c, int argc, char **argv, struct config_notices *notices,
+                 struct buf *error);
+/** The same for a text in memory that may not include files; `source` names it in messages. */
+bool config_load_text(struct config *c, struct slice text, const char *source,
+                      struct config_notices *notices, struct buf *error);
+
+/**
+ * Sets one directive at run time (CONFIG SET rules: immutable ones are refused). False: the bare reason is
+ * appended to error (Redis's texts, without "CONFIG SET failed ..."). `c` is a private copy.
+ */
+bool config_set(struct config *c, struct slice name, struct slice value, struct buf *error);
+/**
+ * The whole of CONFIG SET name value [name value ...]: `pairs` holds 2 * count slices. All or nothing holds
+ * because `c` is a private copy: drop it when this returns false. `local_client`: the client is on this host.
+ * False: error gets Redis's text without the leading "ERR " (unknown option, immutable, duplicate, bad value).
+ */
+bool config_set_many(struct config *c, const struct slice *pairs, size_t count, bool local_client,
+                     struct buf *error);
+/**
+ * Calls each for every directive whose name matches the glob, with its value's text. Without *, ? and [ the
+ * pattern is a name; it is then passed on as it was spelled, as Redis does. The value lives for the call only.
+ */
+void config_get(const struct config *c, struct slice pattern,
+                void (*each)(void *context, const char *name, struct slice value), void *context);
+/** The value of exactly this directive, appended to out. False when there is none. */
+bool config_value(const struct config *c, struct slice name, struct buf *out);
+/**
+ * CONFIG REWRITE: updates the file in place, keeping comments and order, atomically (temporary file, fsync,
+ * rename). 0 or negative errno; -EINVAL when there is no configuration file.
+ */
+int config_rewrite(const struct config *c);
+/** Whether the directive exists (also inert ones). */
+bool config_exists(struct slice name);
+/** Whether the directive holds a secret that must not be shown in logs. */
+bool config_is_sensitive(struct slice name);
+
+#endif

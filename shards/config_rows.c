@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The directives that torc acts on: one row each, with its field in struct config, its range, its default
+// and a line for the documentation. Adding a setting is adding a field and a row. Constants, any thread.
+// Invariant: every row's fallback is accepted by the row. Read through config__row_at and config__row_find;
+// the rows of Redis's other directives follow in config_inert.c.
+#include <stddef.h>
+
+#include "shards/config_rows.h"
+
+static const char *const io_backend_words[] = {"auto", "io_uring", "epoll", NULL};
+static const char *const pipeline_order_words[] = {"strict", "relaxed", NULL};
+static const char *const loglevel_words[] = {"debug",   "verbose", "notice",
+                                             "warning", "nothing", NULL};
+static const char *const enable_words[] = {"no", "yes", "local", NULL};
+static const char *const policy_words[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
+                                           "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
+                                           "allkeys-random", "noeviction",   NULL};
+
+#define RANGE(from, to) .lower = (from), .upper = (to)
+#define ACTED(kind_, name_, fallback_, flags_, field, note_, ...)                           \
+    {                                                                                       \
+        .name = (name_), .kind = CONFIG__##kind_, .flags = (flags_),                        \
+        .offset = offsetof(struct config, field), .fallback = (fallback_), .note = (note_), \
+        ##__VA_ARGS__                                                                       \
+    }
+
+static const struct config__row rows[] = {
+    ACTED(BIND, "bind", "* -::*", CONFIG__IMMUTABLE | CONFIG__MULTI, bind,
+          "addresses to listen on, up to 16; a leading - lets an address be missing"),
+    ACTED(NUMBER, "port", "6379", CONFIG__IMMUTABLE, port, "TCP port; 0: no TCP", RANGE(0, 65535)),
+    ACTED(BOOL, "protected-mode", "yes", 0, protected_mode,
+          "without a password, only clients of this host are served"),
+    ACTED(NUMBER, "tcp-backlog", "511", CONFIG__IMMUTABLE, tcp_backlog,
+          "length of the queue of connections not yet accepted", RANGE(0, INT32_MAX)),
+    ACTED(STRING, "unixsocket", "", CONFIG__IMMUTABLE | CONFIG__ABSENT, unixsocket,
+          "path of a Unix socket; empty: none"),
+    ACTED(OCTAL, "unixsocketperm", "0", CONFIG__IMMUTABLE, unixsocketperm,
+          "mode of the Unix socket, octal; 0: left as it is made", RANGE(0, 0777)),
+    ACTED(NUMBER, "timeout", "0", 0, timeout_s,
+          "seconds after which an idle client is closed; 0: never", RANGE(0, INT32_MAX)),
+    ACTED(NUMBER, "tcp-keepalive", "300", 0, tcp_keepalive_s,
+          "seconds between TCP keepalive probes; 0: none", RANGE(0, INT32_MAX)),
+    ACTED(NUMBER, "maxclients", "10000", 0, maxclients, "clients at a time", RANGE(1, UINT32_MAX)),
+    ACTED(NUMBER, "shards", "0", CONFIG__IMMUTABLE | CONFIG__OWN, shards,
+          "shards, each a thread with its part of the keys; 0: as many CPUs as affinity and cgroup "
+          "allow",
+          RANGE(0, CONFIG_SHARDS_MAX)),
+    ACTED(BOOL, "shard-pinning", "yes", CONFIG__IMMUTABLE | CONFIG__OWN, shard_pinning,
+          "each shard stays on a CPU of its own"),
+    ACTED(ENUM, "io-backend", "auto", CONFIG__IMMUTABLE | CONFIG__OWN, io_backend,
+          "how sockets are driven; auto: io_uring where the kernel lets it, else epoll",
+          .words = io_backend_words),
+    ACTED(ENUM, "pipeline-order", "strict", CONFIG__IMMUTABLE | CONFIG__OWN, pipeline_order,
+          "strict: the writes of one connection become visible in their order, also on different "
+          "shards; relaxed: only per shard",
+          .words = pipeline_order_words),
+    ACTED(NUMBER, "databases", "16", CONFIG__IMMUTABLE, databases, "databases that SELECT knows",
+          RANGE(1, INT32_MAX)),
+    ACTED(STRING, "requirepass", "", CONFIG__SENSITIVE | CONFIG__ABSENT, requirepass,
+          "password of the default user; empty: none"),
+    ACTED(MEMORY, "proto-max-bulk-len", "536870912", 0, proto_max_bulk_len,
+          "longest argument of a command", RANGE(1 << 20, INT64_MAX)),
+    ACTED(MEMORY, "client-query-buffer-limit", "1073741824", 0, client_query_buffer_limit,
+          "most bytes of one unfinished command", RANGE(1 << 20, INT64_MAX)),
+    ACTED(OUTPUT_LIMIT, "client-output-buffer-limit",
+          "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", CONFIG__MULTI,
+          output_limit,
+          "unsent replies that close a client, per class: at once above the first size, or after "
+          "that many seconds above the second"),
+    ACTED(BOOL, "daemonize", "no", CONFIG__IMMUTABLE, daemonize, "run in the background"),
+    ACTED(STRING, "pidfile", "", CONFIG__IMMUTABLE | CONFIG__ABSENT, pidfile,
+          "file for the process id"),
+    ACTED(STRING, "logfile", "", CONFIG__IMMUTABLE, logfile,
+          "file to log to; empty: standard output"),
+    ACTED(ENUM, "loglevel", "notice", 0, loglevel, "how much is logged", .words = loglevel_words),
+    ACTED(DIR, "dir", ".", CONFIG__PROTECTED, dir, "working directory"),
+    ACTED(BOOL, "always-show-logo", "no", CONFIG__IMMUTABLE, always_show_logo,
+          "show the logo at the start also when the log is not a terminal"),
+    ACTED(
+        NUMBER, "hz", "10", CONFIG__HZ, hz,
+        "rounds of background work per second; values outside 1 to 500 become the nearest of them",
+        RANGE(0, INT32_MAX)),
+    ACTED(ENUM, "maxmemory-policy", "noeviction", 0, maxmemory_policy,
+          "keep access times (LRU) or access counts (LFU) for OBJECT IDLETIME and OBJECT FREQ; "
+          "nothing is evicted",
+          .words = policy_words),
+    ACTED(NUMBER, "lfu-log-factor", "10", 0, lfu_log_factor, "how slowly access counts grow",
+          RANGE(0, INT32_MAX)),
+    ACTED(NUMBER, "lfu-decay-time", "1", 0, lfu_decay_time,
+          "minutes after which an access count shrinks by one; 0: never", RANGE(0, INT32_MAX)),
+    ACTED(ENUM, "enable-debug-command", "no", CONFIG__IMMUTABLE, enable_debug_command,
+          "who may use DEBUG; local: clients of this host", .words = enable_words),
+    ACTED(ENUM, "enable-protected-configs", "no", CONFIG__IMMUTABLE, enable_protected_configs,
+          "who may CONFIG SET dir; local: clients of this host", .words = enable_words),
+};
+
+const struct config__row *config__row_at(size_t i) {
+    const size_t count = sizeof(rows) / sizeof(rows[0]);
+    return i < count ? &rows[i] : config__inert_row_at(i - count);
+}
+
+const struct config__row *config__row_find(struct slice name) {
+    const struct config__row *row;
+    for (size_t i = 0; (row = config__row_at(i)) != NULL; i++) {
+        if (slice_is(name, row->name) || (row->alias != NULL && slice_is(name, row->alias)))
+            return row;
+    }
+    return NULL;
+}

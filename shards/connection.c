@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Connections: bytes in, replies out, and the reasons to pause in between. Runs on the connection's shard
+// only. Invariant: commands are executed only while `stalls` is 0; replies leave in the order of their
+// commands; while anything is owed, nothing is appended to `out` but through request_collect(). Called by
+// shard.c with events, by dispatch.c for replies, by the work that a connection waits for.
+#include "shards/connection.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/log.h"
+#include "net/listener.h"
+#include "shards/multi.h"
+#include "shards/request.h"
+
+struct connection *connection_new(struct shard *s, int fd, bool is_unix) {
+    struct connection *conn = mem_alloc_aligned(sizeof *conn, MAILBOX_LINE);
+    memset(conn, 0, sizeof *conn);
+    conn->magic = CONNECTION_MAGIC;
+    conn->shard = s;
+    conn->id = atomic_fetch_add_explicit(&s->fleet->client_id, 1, memory_order_relaxed) + 1;
+    conn->proto = 2;
+    conn->is_unix = is_unix;
+    conn->authenticated = s->config->requirepass[0] == '\0';
+    conn->created_ms = conn->active_ms = s->now_ms;
+    resp_parser_init(&conn->parser);
+    conn->previous = s->connections.last;
+    if (s->connections.last)
+        s->connections.last->next = conn;
+    else
+        s->connections.first = conn;
+    s->connections.last = conn;
+    s->connection_count++;
+    s->stats.connections_received++;
+    io_attach(s->io, &conn->io, fd);
+    return conn;
+}
+
+static void connection_free(struct connection *conn) {
+    struct shard *s = conn->shard;
+    ASSERT(conn->closed && conn->references == 0 && conn->owed == 0 && !conn->in_resumable);
+    if (conn->previous)
+        conn->previous->next = conn->next;
+    else
+        s->connections.first = conn->next;
+    if (conn->next)
+        conn->next->previous = conn->previous;
+    else
+        s->connections.last = conn->previous;
+    s->connection_count--;
+    atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
+    multi_free(conn->multi);
+    buf_free(&conn->in);
+    buf_free(&conn->out);
+    buf_free(&conn->sending);
+    resp_parser_fini(&conn->parser);
+    mem_free(conn->name);
+    mem_free(conn->lib_name);
+    mem_free(conn->lib_ver);
+    conn->magic = 0;
+    mem_free(conn);
+}
+
+void connection_hold(struct connection *conn) { conn->references++; }
+
+void connection_drop(struct connection *conn) {
+    ASSERT(conn->references > 0);
+    conn->references--;
+    connection_mark(conn);
+}
+
+void connection_mark(struct connection *conn) {
+    if (conn->in_dirty) return;
+    conn->in_dirty = true;
+    conn->dirty_next = conn->shard->dirty;
+    conn->shard->dirty = conn;
+}
+
+// ---- stalls ----------------------------------------------------------------------------------------
+
+void connection_stall(struct connection *conn, uint32_t stalls) { conn->stalls |= stalls; }
+
+void connection_unstall(struct connection *conn, uint32_t stalls) {
+    if (!(conn->stalls & stalls)) return;
+    conn->stalls &= ~stalls;
+    if (conn->stalls || conn->in_resumable) return;
+    conn->in_resumable = true;
+    conn->resume_next = conn->shard->resumable;
+    conn->shard->resumable = conn;
+}
+
+/** Keeps receiving in step with how much is waiting to be executed. */
+static void adjust_receiving(struct connection *conn) {
+    if (conn->io_closing || conn->read_ended) return;
+    size_t waiting = conn->in.len - conn->in_start;
+    if (!conn->recv_paused && conn->stalls && waiting >= CONNECTION_INPUT_HIGH) {
+        conn->recv_paused = true;
+        io_recv_pause(conn->shard->io, &conn->io);
+    } else if (conn->recv_paused && (!conn->stalls || waiting < CONNECTION_INPUT_HIGH / 2)) {
+        conn->recv_paused = false;
+        io_recv_resume(conn->shard->io, &conn->io);
+    }
+}
+
+/** Executes what the own buffer holds, and moves its beginning on. */
+static void run_buffered(struct connection *conn) {
+    size_t waiting = conn->in.len - conn->in_start;
+    if (waiting > 0) conn->in_start += dispatch_bytes(conn, conn->in.p + conn->in_start, waiting);
+    if (conn->in_start == conn->in.len) {
+        conn->in.len = conn->in_start = 0;
+    } else if (conn->in_start > conn->in.len / 2) {
+        buf_consume(&conn->in, conn->in_start);
+        conn->in_start = 0;
+    }
+    adjust_receiving(conn);
+}
+
+void connection_resume(struct connection *conn) {
+    ASSERT_CONNECTION(conn);
+    if (conn->closing || conn->stalls) return;
+    run_buffered(conn);
+    connection_mark(conn);
+}
+
+static void on_bytes(struct connection *conn, char *data, size_t length) {
+    conn->active_ms = conn->shard->now_ms;
+    conn->bytes_in += length;
+    if (conn->closing) return;
+    bool buffered = conn->in.len > conn->in_start;
+    if (!buffered && !conn->stalls) {
+        size_t used = dispatch_bytes(conn, data, length);
+        data += used;
+        length -= used;
+    }
+    if (conn->closing || length == 0) return;
+    buf_append(&conn->in, data, length);
+    if (buffered && !conn->stalls)
+        run_buffered(conn);
+    else
+        adjust_receiving(conn);
+    if ((int64_t)(conn->in.len - conn->in_start) > conn->shard->config->client_query_buffer_limit) {
+        log_line(LOG_WARN, "Closing client id=%llu: its query buffer is over the limit",
+                 (unsigned long long)conn->id);
+        connection_close(conn);
+    }
+}
+
+void connection_event(struct connection *conn, const struct io_event *event) {
+    ASSERT_CONNECTION(conn);
+    switch (event->kind) {
+    case IO_RECV: on_bytes(conn, event->data, event->length); break;
+    case IO_EOF: conn->read_ended = true; break;
+    case IO_ERROR:
+        conn->read_ended = true;
+        connection_close(conn);
+        break;
+    case IO_SENT:
+        conn->send_busy = false;
+        conn->bytes_out += conn->sending.len;
+        conn->sending.len = 0;
+        if (event->result < 0) connection_close(conn);
+        break;
+    case IO_CLOSED:
+        conn->closed = true;
+        conn->send_busy = false;
+        break;
+    case IO_ACCEPT:
+    case IO_WAKE: ASSERT(false);
+    }
+    connection_mark(conn);
+}
+
+// ---- replies ---------------------------------------------------------------------------------------
+
+void connection_reply_begin(struct connection *conn, struct reply *r) {
+    if (likely(conn->owed == 0)) {
+        conn->reply_start = conn->out.len;
+        reply_init(r, &conn->out, conn->proto);
+    } else {
+        conn->shard->scratch.len = 0;
+        reply_init(r, &conn->shard->scratch, conn->proto);
+    }
+}
+
+void connection_reply_end(struct connection *conn, struct reply *r) {
+    if (unlikely(r->errors)) statistics_error(&conn->shard->stats, r->error_code);
+    if (likely(conn->owed == 0)) {
+        if (unlikely(connection_is_silent(conn))) conn->out.len = conn->reply_start;
+    } else if (!connection_is_silent(conn)) {
+        request_answered(conn, &conn->shard->scratch);
+    }
+    connection_mark(conn);
+}
+
+void connection_work_begin(struct connection *conn, struct work *work) {
+    ASSERT(conn->work == NULL && conn->owed == 0);
+    work->connection = conn;
+    conn->work = work;
+    connection_hold(conn);
+    connection_stall(conn, STALL_WORK);
+}
+
+void connection_work_done(struct connection *conn, const void *reply, size_t length) {
+    ASSERT(conn->work != NULL && conn->owed == 0);
+    conn->work = NULL;
+    if (conn->in_multi && multi_is_running(conn->multi)) {
+        multi_work_done(conn, reply, length);
+    } else {
+        if (!conn->closed && !connection_is_silent(conn)) buf_append(&conn->out, reply, length);
+        connection_unstall(conn, STALL_WORK);
+    }
+    connection_drop(conn);
+}
+
+/** Closes the client that lets too many reply bytes pile up (client-output-buffer-limit). */
+static void check_output_limit(struct connection *conn) {
+    const struct config_output_limit *limit =
+        &conn->shard->config->output_limit[CONFIG_CLIENT_NORMAL];
+    int64_t unsent = (int64_t)connection_unsent(conn);
+    bool over = limit->hard_bytes && unsent > limit->hard_bytes;
+    if (limit->soft_bytes && unsent > limit->soft_bytes) {
+        if (conn->soft_limit_since_ms == 0) conn->soft_limit_since_ms = conn->shard->now_ms;
+        over |= conn->shard->now_ms - conn->soft_limit_since_ms > limit->soft_seconds * 1000;
+    } else {
+        conn->soft_limit_since_ms = 0;
+    }
+    if (!over) return;
+    log_line(LOG_WARN, "Closing client id=%llu: %lld reply bytes are over its output limit",
+             (unsigned long long)conn->id, (long long)unsent);
+    conn->shard->stats.output_limit_closed++;
+    connection_close(conn);
+}
+
+static void start_send(struct connection *conn) {
+    if (conn->send_busy || conn->out.len == 0 || conn->io_closing) return;
+    struct buf filled = conn->out;
+    conn->out = conn->sending;
+    conn->out.len = 0;
+    conn->sending = filled;
+    conn->send_busy = true;
+    io_send(conn->shard->io, &conn->io, conn->sending.p, conn->sending.len);
+}
+
+// ---- ending ----------------------------------------------------------------------------------------
+
+void connection_close_after_reply(struct connection *conn) {
+    conn->closing = true;
+    connection_mark(conn);
+}
+
+void connection_close(struct connection *conn) {
+    conn->closing = true;
+    conn->out.len = 0;
+    if (!conn->io_closing) {
+        conn->io_closing = true;
+        io_close(conn->shard->io, &conn->io);
+    }
+    connection_mark(conn);
+}
+
+/** What a closing connection still has to do before its socket can go, and what after. */
+static void finish_closing(struct connection *conn) {
+    if (conn->work && conn->work->blocking) conn->work->end(conn->work, NULL);
+    if (conn->watches) multi_unwatch(conn);
+    if (!conn->io_closing && conn->owed == 0 && !conn->work && conn->out.len == 0 &&
+        !conn->send_busy)
+        connection_close(conn);
+}
+
+void connection_finish_pass(struct connection *conn) {
+    ASSERT_CONNECTION(conn);
+    conn->in_dirty = false;
+    request_collect(conn);
+    if (conn->io_closing) conn->out.len = 0;
+    if (conn->out.len > 0) start_send(conn);
+    if (connection_unsent(conn) > 0 && !conn->io_closing) check_output_limit(conn);
+    if (conn->owed == 0) connection_unstall(conn, STALL_DRAIN);
+    if (connection_unsent(conn) < CONNECTION_OUTPUT_HIGH / 2)
+        connection_unstall(conn, STALL_OUTPUT);
+    if (conn->read_ended && !conn->in_resumable &&
+        (conn->stalls == 0 || (conn->work && conn->work->blocking)))
+        conn->closing = true;
+    if (conn->closing) finish_closing(conn);
+    if (conn->closed && conn->references == 0 && !conn->in_resumable && !conn->in_dirty)
+        connection_free(conn);
+}
+
+// ---- description -----------------------------------------------------------------------------------
+
+static void describe_flags(const struct connection *conn, char flags[8]) {
+    int n = 0;
+    if (conn->in_multi) flags[n++] = 'x';
+    if (conn->work && conn->work->blocking) flags[n++] = 'b';
+    if (conn->closing) flags[n++] = 'c';
+    if (conn->is_unix) flags[n++] = 'U';
+    if (conn->no_evict) flags[n++] = 'e';
+    if (conn->no_touch) flags[n++] = 'T';
+    if (n == 0) flags[n++] = 'N';
+    flags[n] = '\0';
+}
+
+void connection_describe(const struct connection *conn, struct buf *out) {
+    char peer[160], own[160], flags[8];
+    if (conn->io_closing || listener_peer_text(conn->io.fd, peer, sizeof peer) == 0)
+        memcpy(peer, "?:0", 4);
+    if (conn->io_closing || listener_own_text(conn->io.fd, own, sizeof own) == 0)
+        memcpy(own, "?:0", 4);
+    describe_flags(conn, flags);
+    int64_t now_ms = conn->shard->now_ms;
+    size_t waiting = conn->in.len - conn->in_start;
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u",
+               (unsigned long long)conn->id, peer, own, conn->io.fd, conn->name ? conn->name : "",
+               (long long)(now_ms - conn->created_ms) / 1000,
+               (long long)(now_ms - conn->active_ms) / 1000, flags, conn->db);
+    buf_printf(out, " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+               conn->in_multi ? multi_count(conn->multi) : -1, waiting, conn->in.cap - conn->in.len,
+               multi_memory(conn->multi));
+    buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s",
+               conn->out.cap, conn->out.cap, conn->out.len, conn->send_busy ? 1u : 0u,
+               conn->send_busy ? conn->sending.cap : 0,
+               sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap,
+               conn->send_busy ? "rw" : "r",
+               conn->last_command ? conn->last_command->full_name : "NULL");
+    buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s shard=%u", conn->proto,
+               conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "",
+               conn->shard->id);
+}

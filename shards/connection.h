@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A connection with its session: what a client has said (database, protocol, name, MULTI) and what it is
+// owed (replies in order). It belongs to one shard for its life. Only `done` is touched by other shards:
+// it counts, in pipeline order, the commands that have been executed while several were under way.
+//
+// Life: open -> (closing: no more commands, replies still go out) -> io_close -> IO_CLOSED -> freed when
+// nothing refers to it (`references`: requests, transactions, fan-outs and watches under way).
+#ifndef TORC_SHARDS_CONNECTION_H
+#define TORC_SHARDS_CONNECTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/io.h"
+#include "net/resp_parser.h"
+#include "shards/shard.h"
+
+#define CONNECTION_MAGIC 0x434f4e4e454354u
+#define CONNECTION_OUTPUT_HIGH \
+    (1024 * 1024) // unsent reply bytes from which on no command is started
+#define CONNECTION_INPUT_HIGH \
+    (256 * 1024)                 // unread bytes of a stalled client from which on receiving pauses
+#define CONNECTION_OWED_MAX 1024 // requests under way for one connection
+
+/** Why a connection does not go on with its next command. Bits. */
+enum connection_stall {
+    STALL_DRAIN = 1,   // until no request is under way (a barrier comes next)
+    STALL_WORK = 2,    // a transaction, fan-out or wait of this connection is under way
+    STALL_OUTPUT = 4,  // until the client has read more of its replies
+    STALL_PAUSE = 8,   // CLIENT PAUSE
+    STALL_OUTBOX = 16, // the shard's messages do not fit: back-pressure
+};
+
+enum connection_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+/** What a connection in STALL_WORK waits for. First member of whatever that is. */
+struct work {
+    struct connection *connection;
+    bool blocking; // a blocked client (WAIT): gives up when the client leaves
+    void (*end)(struct work *work,
+                const char *error); // blocking: end now, with this error or (NULL) as if timed out
+};
+
+struct connection {
+    struct io_conn io; // first member: events carry it
+    uint64_t magic;
+    struct shard *shard;
+    struct connection *previous, *next; // the shard's list
+    struct connection *dirty_next, *resume_next;
+    uint64_t id;
+
+    struct buf in;      // bytes not yet understood or not yet executed ...
+    size_t in_start;    // ... from here on
+    size_t reply_start; // where in `out` the reply being written began
+    struct buf out;     // replies being collected
+    struct buf sending; // replies in the kernel's hands
+    struct resp_parser parser;
+    struct request *owed_first, *owed_last; // requests under way, in the order of their commands
+    uint32_t owed;
+    uint32_t references;
+    uint32_t stalls; // enum connection_stall
+
+    // Pipeline order (DESIGN: a command carries how many predecessors must be done). Counted only while
+    // something is owed.
+    uint64_t issued;        // commands given a number so far
+    uint64_t write_barrier; // number of the latest write, plus one
+    _Atomic uint64_t done;  // how many of the issued have been executed
+
+    uint32_t db;
+    uint8_t proto;
+    uint8_t reply_mode;
+    bool authenticated;
+    bool is_unix, no_touch, no_evict;
+    bool closing;    // after the replies so far: close
+    bool closed;     // IO_CLOSED has come (or is all that is missing)
+    bool io_closing; // io_close has been called
+    bool read_ended, recv_paused, send_busy;
+    bool in_dirty, in_resumable;
+    bool in_multi;
+    struct multi *multi;             // queued commands, while in MULTI
+    struct watch_set *watches;       // what WATCH has named; NULL: nothing
+    struct work *work;               // what STALL_WORK is about
+    char *name, *lib_name, *lib_ver; // NULL: not set
+    int64_t created_ms, active_ms;
+    int64_t soft_limit_since_ms; // over the soft output limit since; 0: not
+    const struct command *last_command;
+    uint64_t commands, bytes_in, bytes_out;
+};
+
+/** Adopts a socket: makes the connection and starts receiving. */
+struct connection *connection_new(struct shard *s, int fd, bool is_unix);
+/** Handles an event of this connection. */
+void connection_event(struct connection *conn, const struct io_event *event);
+/** Marks the connection for the end-of-pass work: flush replies, send, close. */
+void connection_mark(struct connection *conn);
+/** End of the pass: appends replies that are due, starts a send, closes what is to be closed, frees. */
+void connection_finish_pass(struct connection *conn);
+/** Stops or continues command execution. Clearing the last stall puts the connection on the resumable list. */
+void connection_stall(struct connection *conn, uint32_t stalls);
+void connection_unstall(struct connection *conn, uint32_t stalls);
+/** Goes on with the bytes that the connection holds. */
+void connection_resume(struct connection *conn);
+/** No more commands; closes once the replies so far are sent. */
+void connection_close_after_reply(struct connection *conn);
+/** Closes at once; replies are lost. */
+void connection_close(struct connection *conn);
+void connection_hold(struct connection *conn);
+void connection_drop(struct connection *conn);
+
+/** Takes bytes: runs the commands in them, keeps the rest. (dispatch.c) Returns how many bytes were used. */
+size_t dispatch_bytes(struct connection *conn, char *data, size_t length);
+
+/** Where a reply to the connection's current command goes: begins one, ends it. Keeps replies in order behind those still owed,
+ *  honours CLIENT REPLY, counts errors. Between the two calls nothing else is written. */
+void connection_reply_begin(struct connection *conn, struct reply *r);
+void connection_reply_end(struct connection *conn, struct reply *r);
+
+/** The connection begins to wait for work; the command's reply is given with connection_work_done. Takes a reference. */
+void connection_work_begin(struct connection *conn, struct work *work);
+/** The work is done: gives its reply (RESP bytes) and goes on. Drops the reference. */
+void connection_work_done(struct connection *conn, const void *reply, size_t length);
+/** Whether the current command's reply is to be dropped (CLIENT REPLY). */
+static inline bool connection_is_silent(const struct connection *conn) {
+    return conn->reply_mode == REPLY_OFF || conn->reply_mode == REPLY_SKIP;
+}
+
+/** Bytes of replies not yet taken by the kernel. */
+static inline size_t connection_unsent(const struct connection *conn) {
+    return conn->out.len + conn->sending.len;
+}
+
+/** One line of CLIENT LIST / CLIENT INFO, without line end. */
+void connection_describe(const struct connection *conn, struct buf *out);
+
+#define ASSERT_CONNECTION(c) ASSERT((c)->magic == CONNECTION_MAGIC)
+
+#endif

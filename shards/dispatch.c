@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// From bytes to execution: parses the commands that have arrived in batches, prefetches what they will
+// touch, and runs each where it belongs: here, on the shard that owns its keys, over several shards as a
+// transaction, or in the session. Runs on the connection's shard. Invariant: bytes count as used exactly
+// when their command has been started; a command that may not start yet leaves its bytes in place.
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/log.h"
+#include "shards/connection.h"
+#include "shards/multi.h"
+#include "shards/request.h"
+#include "shards/session.h"
+#include "shards/transaction.h"
+
+#define BATCH_MAX 32
+
+struct batch {
+    struct parsed commands[BATCH_MAX];
+    size_t ends[BATCH_MAX];
+    size_t firsts[BATCH_MAX];
+    int count;
+    enum resp_status status;   // of the attempt after the last command
+    struct resp_result result;
+};
+
+// ---- finding out what a command is -----------------------------------------------------------------
+
+static void reply_now(struct connection *conn, const char *error) {
+    struct reply r;
+    connection_reply_begin(conn, &r);
+    reply_error(&r, error);
+    connection_reply_end(conn, &r);
+}
+
+/** An error that, inside MULTI, also spoils the transaction; an EXEC that is refused ends it. */
+static void refuse(struct connection *conn, const struct command *spec, const char *error) {
+    if (spec) conn->shard->stats.by_command[spec->id].rejected++;
+    if (spec && strcmp(spec->full_name, "exec") == 0) {
+        char text[256];
+        snprintf(text, sizeof text, "EXECABORT Transaction discarded because of: %s", error);
+        if (conn->in_multi) multi_discard(conn);
+        reply_now(conn, text);
+        return;
+    }
+    if (conn->in_multi) multi_spoil(conn->multi);
+    reply_now(conn, error);
+}
+
+static void refuse_unknown(struct connection *conn, const struct parsed *p) {
+    struct buf text = {0};
+    buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ",
+               (int)(p->argv[0].n < 128 ? p->argv[0].n : 128), p->argv[0].p);
+    size_t start = text.len;
+    for (int i = 1; i < p->argc && text.len - start < 128; i++) {
+        size_t room = 128 - (text.len - start);
+        buf_printf(&text, "'%.*s' ", (int)(p->argv[i].n < room ? p->argv[i].n : room), p->argv[i].p);
+    }
+    buf_append_char(&text, '\0');
+    refuse(conn, NULL, text.p);
+    buf_free(&text);
+}
+
+static void refuse_arity(struct connection *conn, const struct command *spec) {
+    char text[160];
+    snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", spec->full_name);
+    refuse(conn, spec, text);
+}
+
+/** Replies why a command is none: unknown name or subcommand, or wrong number of arguments. */
+static void refuse_unresolved(struct connection *conn, const struct parsed *p) {
+    const struct command *spec = command_find(p->argv[0]);
+    if (!spec) {
+        if (slice_is(p->argv[0], "post") || slice_is(p->argv[0], "host:")) {
+            log_line(LOG_WARN, "Possible SECURITY ATTACK detected: client id=%llu speaks HTTP to "
+                               "this server. Its connection is closed",
+                     (unsigned long long)conn->id);
+            connection_close(conn);
+            return;
+        }
+        refuse_unknown(conn, p);
+        return;
+    }
+    const struct command *sub = NULL;
+    if (spec->subcommand_count > 0 && p->argc > 1) {
+        sub = command_find_sub(spec, p->argv[1]);
+        if (!sub) {
+            char upper[32], text[256];
+            size_t n = strlen(spec->name) < sizeof upper - 1 ? strlen(spec->name) : sizeof upper - 1;
+            for (size_t i = 0; i < n; i++) upper[i] = (char)(spec->name[i] & ~0x20);
+            upper[n] = '\0';
+            snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                     (int)(p->argv[1].n < 128 ? p->argv[1].n : 128), p->argv[1].p, upper);
+            refuse(conn, spec, text);
+            return;
+        }
+    }
+    refuse_arity(conn, sub ? sub : spec);
+}
+
+/** Finds the shard of the command's keys, and the hash of the key when it is just one. */
+static void route(struct connection *conn, struct parsed *p) {
+    struct shard *s = conn->shard;
+    const struct command *spec = p->spec;
+    p->hashed_arg = 0;
+    p->write = (spec->flags & COMMAND_WRITE) != 0;
+    if (spec->where == WHERE_ANY || spec->where == WHERE_SESSION) {
+        p->shard = SHARD_ANY;
+        return;
+    }
+    if (spec->where != WHERE_KEYS) {
+        p->shard = s->fleet->nshards == 1 ? s->id : SHARD_SEVERAL;
+        return;
+    }
+    if (likely(spec->first_key > 0 && spec->first_key == spec->last_key)) {
+        p->hashed_arg = spec->first_key;
+        struct slice key = p->argv[spec->first_key];
+        p->hash = key_of(s->keyspace, key).hash;
+        p->shard = shard_of_key(s, key);
+        return;
+    }
+    if (s->fleet->nshards == 1) {
+        p->shard = s->id;
+        return;
+    }
+    struct key_position few[32], *keys = few;
+    int count = command_keys(spec, p->argc, p->argv, keys, 32);
+    if (count > 32) {
+        keys = mem_alloc((size_t)count * sizeof *keys);
+        command_keys(spec, p->argc, p->argv, keys, count);
+    }
+    p->shard = count > 0 ? shard_of_key(s, p->argv[keys[0].arg]) : SHARD_ANY;
+    for (int i = 1; i < count; i++)
+        if (shard_of_key(s, p->argv[keys[i].arg]) != p->shard) p->shard = SHARD_SEVERAL;
+    if (keys != few) mem_free(keys);
+}
+
+// ---- running ---------------------------------------------------------------------------------------
+
+static void run_here(struct connection *conn, const struct parsed *p) {
+    struct shard *s = conn->shard;
+    struct reply r;
+    connection_reply_begin(conn, &r);
+    struct cmd c = {.spec = p->spec,
+                    .argc = p->argc,
+                    .argv = p->argv,
+                    .reply = &r,
+                    .view = &s->view,
+                    .settings = &s->settings,
+                    .now_ms = s->now_ms,
+                    .db = conn->db,
+                    .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0,
+                    .hashed_arg = p->hashed_arg,
+                    .hashed = p->hash};
+    shard_run(s, &c);
+    connection_reply_end(conn, &r);
+}
+
+/** Runs a command over keys of this shard now if nothing is in its way; else as a request that waits. */
+static void run_on_own_shard(struct connection *conn, const struct parsed *p) {
+    struct shard *s = conn->shard;
+    if (unlikely(s->intents.parts > 0)) {
+        uint64_t hash;
+        bool write;
+        if (s->intents.lent || request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg, p->hash,
+                                                &hash, &write)) {
+            request_start(request_new(conn, p));
+            return;
+        }
+    }
+    if (likely(conn->owed == 0)) {
+        run_here(conn, p);
+        return;
+    }
+    uint64_t need = s->config->pipeline_order == CONFIG_ORDER_RELAXED ? 0
+                    : p->write                                        ? conn->issued
+                                                                      : conn->write_barrier;
+    if (atomic_load_explicit(&conn->done, memory_order_acquire) < need) {
+        request_start(request_new(conn, p));
+        return;
+    }
+    conn->issued++;
+    if (p->write) conn->write_barrier = conn->issued;
+    run_here(conn, p);
+    atomic_fetch_add_explicit(&conn->done, 1, memory_order_release);
+    s->progressed = true;
+}
+
+static bool is_paused(const struct connection *conn, const struct command *spec) {
+    const struct shard *s = conn->shard;
+    if (s->pause_until_ms <= s->now_ms) return false;
+    if (!s->pause_writes_only) return true;
+    if (spec->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) return true;
+    return conn->in_multi && strcmp(spec->name, "exec") == 0 && multi_writes(conn->multi);
+}
+
+/** Makes the connection wait for its requests under way. False: nothing is under way. */
+static bool drain_first(struct connection *conn) {
+    if (conn->owed == 0) return false;
+    connection_stall(conn, STALL_DRAIN);
+    return true;
+}
+
+/** CLIENT REPLY SKIP covers exactly one command. */
+static void advance_reply_mode(struct connection *conn) {
+    if (conn->reply_mode == REPLY_SKIP_NEXT) conn->reply_mode = REPLY_SKIP;
+    else if (conn->reply_mode == REPLY_SKIP) conn->reply_mode = REPLY_ON;
+}
+
+/** Reasons not to start any command now. */
+static bool must_wait(struct connection *conn) {
+    if (unlikely(conn->shard->outbox_full)) connection_stall(conn, STALL_OUTBOX);
+    if (unlikely(connection_unsent(conn) >= CONNECTION_OUTPUT_HIGH))
+        connection_stall(conn, STALL_OUTPUT);
+    if (unlikely(conn->owed >= CONNECTION_OWED_MAX)) connection_stall(conn, STALL_DRAIN);
+    return conn->stalls != 0;
+}
+
+/** Starts one command. False: it may not start yet (the connection is stalled now). */
+static bool start(struct connection *conn, struct parsed *p) {
+    if (must_wait(conn)) return false;
+    struct shard *s = conn->shard;
+    uint8_t reply_mode = conn->reply_mode;
+    advance_reply_mode(conn);
+    conn->commands++;
+    if (!p->spec) {
+        refuse_unresolved(conn, p);
+        return true;
+    }
+    const struct command *spec = p->spec;
+    if (unlikely(!conn->authenticated) && !(spec->flags & COMMAND_NO_AUTH)) {
+        refuse(conn, spec, "NOAUTH Authentication required.");
+        return true;
+    }
+    bool several = p->shard == SHARD_SEVERAL;
+    const struct session_handler *handler =
+        unlikely(spec->where == WHERE_SESSION) ? session_handler(spec) : NULL;
+    bool queue = unlikely(conn->in_multi) && !(handler && handler->in_multi);
+    bool barrier = !queue && (several || (handler && handler->barrier));
+    if (unlikely(is_paused(conn, spec))) {
+        connection_stall(conn, STALL_PAUSE);
+    } else if (unlikely(barrier)) {
+        drain_first(conn);
+    }
+    if (unlikely(conn->stalls)) {
+        conn->reply_mode = reply_mode;
+        conn->commands--;
+        return false;
+    }
+    conn->last_command = spec;
+    if (queue) multi_queue(conn, p);
+    else if (handler) session_run(conn, handler, p);
+    else if (several) transaction_command(conn, p);
+    else if (p->shard == s->id) run_on_own_shard(conn, p);
+    else if (p->shard == SHARD_ANY) run_here(conn, p);
+    else request_start(request_new(conn, p));
+    return true;
+}
+
+// ---- batches ---------------------------------------------------------------------------------------
+
+/** Parses up to a batch of commands and starts the loads of what they will touch. */
+static void parse_batch(struct connection *conn, struct batch *b, char *data, size_t length) {
+    struct shard *s = conn->shard;
+    struct resp_limits limits = {s->config->proto_max_bulk_len, conn->authenticated};
+    int max = conn->authenticated ? BATCH_MAX : 1;
+    size_t used = 0;
+    s->args.len = 0;
+    b->count = 0;
+    b->status = RESP_MORE;
+    b->result.missing = 1;
+    while (b->count < max && used < length) {
+        b->status =
+            resp_parse(&conn->parser, data + used, length - used, &limits, &s->args, &b->result);
+        if (b->status == RESP_MORE || b->status == RESP_ERROR) break;
+        used += b->result.consumed;
+        struct parsed *p = &b->commands[b->count];
+        b->ends[b->count] = used;
+        b->firsts[b->count] = b->result.first;
+        p->argc = b->status == RESP_NOTHING ? 0 : b->result.argc;
+        b->count++;
+    }
+    struct table *table = &s->keyspace->dbs[conn->db].table;
+    for (int i = 0; i < b->count; i++) {
+        struct parsed *p = &b->commands[i];
+        p->argv = s->args.v + b->firsts[i];
+        p->spec = NULL;
+        if (p->argc == 0) continue;
+        const struct command *spec = command_find(p->argv[0]);
+        if (spec && spec->subcommand_count > 0 && p->argc > 1)
+            spec = command_find_sub(spec, p->argv[1]);
+        if (!spec || (spec->arity > 0 ? p->argc != spec->arity : p->argc < -spec->arity)) continue;
+        p->spec = spec;
+        route(conn, p);
+        if (p->hashed_arg && p->shard == s->id && !s->intents.lent && b->count > 1)
+            table_prefetch(table, p->hash);
+    }
+    if (b->count < 2 || s->intents.lent) return;
+    for (int i = 0; i < b->count; i++) {
+        const struct parsed *p = &b->commands[i];
+        if (p->spec && p->hashed_arg && p->shard == s->id) table_prefetch_entry(table, p->hash);
+    }
+}
+
+size_t dispatch_bytes(struct connection *conn, char *data, size_t length) {
+    ASSERT_CONNECTION(conn);
+    size_t used = 0;
+    while (used < length && !conn->stalls && !conn->closing) {
+        struct batch b;
+        parse_batch(conn, &b, data + used, length - used);
+        int i = 0;
+        for (; i < b.count && !conn->stalls && !conn->closing; i++)
+            if (b.commands[i].argc > 0 && !start(conn, &b.commands[i])) break;
+        if (i < b.count || conn->closing || conn->stalls) {
+            // What was parsed beyond the last started command is parsed again later.
+            resp_parser_fini(&conn->parser);
+            resp_parser_init(&conn->parser);
+            if (i > 0) used += b.ends[i - 1];
+            break;
+        }
+        if (b.count > 0) used += b.ends[b.count - 1];
+        if (b.status == RESP_ERROR) {
+            reply_now(conn, b.result.error);
+            connection_close_after_reply(conn);
+            return length;
+        }
+        if (b.status == RESP_MORE) break;
+    }
+    return used;
+}

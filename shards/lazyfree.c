@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The side thread that frees. Its queue is process-wide by nature: the memory it returns belongs to no
+// shard any more. That makes it the one mutable global of this layer, private to this file. Invariant:
+// an object on the queue is referred to by nobody else. Called through the keyspaces' hooks.
+#include "shards/lazyfree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/assert.h"
+
+struct garbage {
+    struct garbage *next;
+    struct entry *entry;
+    struct keyspace_tables *tables;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t arrived;
+    pthread_t thread;
+    struct garbage *first, *last;
+    bool running, stop;
+    _Atomic uint64_t handed_over, freed;
+} lazy = {.mutex = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
+
+static void free_now(struct entry *e, struct keyspace_tables *tables) {
+    if (e) entry_free(e);
+    if (tables) keyspace_tables_free(tables);
+    atomic_fetch_add_explicit(&lazy.freed, 1, memory_order_relaxed);
+}
+
+static void *lazyfree_main(void *unused) {
+    (void)unused;
+    pthread_mutex_lock(&lazy.mutex);
+    for (;;) {
+        struct garbage *g = lazy.first;
+        if (!g) {
+            if (lazy.stop) break;
+            pthread_cond_wait(&lazy.arrived, &lazy.mutex);
+            continue;
+        }
+        lazy.first = lazy.last = NULL;
+        pthread_mutex_unlock(&lazy.mutex);
+        while (g) {
+            struct garbage *next = g->next;
+            free_now(g->entry, g->tables);
+            mem_free(g);
+            g = next;
+        }
+        pthread_mutex_lock(&lazy.mutex);
+    }
+    pthread_mutex_unlock(&lazy.mutex);
+    return NULL;
+}
+
+int lazyfree_start(void) {
+    ASSERT(!lazy.running);
+    lazy.stop = false;
+    int error = pthread_create(&lazy.thread, NULL, lazyfree_main, NULL);
+    if (error) return -error;
+    lazy.running = true;
+    return 0;
+}
+
+void lazyfree_stop(void) {
+    if (!lazy.running) return;
+    pthread_mutex_lock(&lazy.mutex);
+    lazy.stop = true;
+    pthread_cond_signal(&lazy.arrived);
+    pthread_mutex_unlock(&lazy.mutex);
+    pthread_join(lazy.thread, NULL);
+    lazy.running = false;
+}
+
+static void hand_over(struct entry *e, struct keyspace_tables *tables) {
+    atomic_fetch_add_explicit(&lazy.handed_over, 1, memory_order_relaxed);
+    if (!lazy.running) {
+        free_now(e, tables);
+        return;
+    }
+    struct garbage *g = mem_alloc(sizeof *g);
+    *g = (struct garbage){NULL, e, tables};
+    pthread_mutex_lock(&lazy.mutex);
+    if (lazy.last) lazy.last->next = g;
+    else lazy.first = g;
+    lazy.last = g;
+    pthread_cond_signal(&lazy.arrived);
+    pthread_mutex_unlock(&lazy.mutex);
+}
+
+void lazyfree_entry(void *context, struct entry *e) {
+    (void)context;
+    hand_over(e, NULL);
+}
+
+void lazyfree_tables(void *context, struct keyspace_tables *tables) {
+    (void)context;
+    hand_over(NULL, tables);
+}
+
+uint64_t lazyfree_pending(void) {
+    uint64_t freed = atomic_load_explicit(&lazy.freed, memory_order_relaxed);
+    return atomic_load_explicit(&lazy.handed_over, memory_order_relaxed) - freed;
+}
+
+uint64_t lazyfree_done(void) {
+    return atomic_load_explicit(&lazy.freed, memory_order_relaxed);
+}

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// MULTI and EXEC. A block runs in one of three ways: here at once (its keys are ours and free), as one
+// request on the shard that owns all its keys, or as a transaction. Runs on the connection's shard, but for
+// multi_conflict() and multi_run_request(). Invariant: while `running`, the commands before `next` have
+// been executed and their replies are in `reply`; a session command may interrupt the run to wait.
+#include "shards/multi.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "shards/session.h"
+#include "shards/transaction.h"
+#include "shards/watch.h"
+
+struct queued {
+    const struct command *spec;
+    int argc;
+    struct slice *argv;
+};
+
+struct multi {
+    struct queued *commands;
+    int count, cap;
+    struct key *keys;             // of all commands; texts point into their arguments
+    uint32_t key_count, key_cap;
+    size_t bytes;
+    bool spoiled;                 // an error while queueing
+    bool write;                   // a write is queued
+    bool session;                 // a session command is queued
+    bool everything;              // a command that needs every keyspace is queued
+    bool many_dbs;                // keys may be in several databases
+    struct watch_set *watches;    // EXEC has begun: the connection's
+    // EXEC under way.
+    bool running, in_command;
+    int next;
+    struct connection *connection;
+    struct transaction *transaction; // or NULL
+    const struct view *view;
+    struct buf reply;
+};
+
+void multi_free(struct multi *m) {
+    if (!m) return;
+    if (m->watches) watch_forget(m->watches);
+    for (int i = 0; i < m->count; i++) mem_free(m->commands[i].argv);
+    mem_free(m->commands);
+    mem_free(m->keys);
+    buf_free(&m->reply);
+    mem_free(m);
+}
+
+void multi_spoil(struct multi *m) {
+    m->spoiled = true;
+}
+
+bool multi_writes(const struct multi *m) {
+    return m->write;
+}
+
+int multi_count(const struct multi *m) {
+    return m ? m->count : 0;
+}
+
+size_t multi_memory(const struct multi *m) {
+    return m ? m->bytes : 0;
+}
+
+bool multi_is_running(const struct multi *m) {
+    return m && m->running;
+}
+
+void multi_unwatch(struct connection *conn) {
+    if (!conn->watches || conn->watches->legs > 0) return;
+    watch_forget(conn->watches);
+    conn->watches = NULL;
+}
+
+void multi_discard(struct connection *conn) {
+    ASSERT(!multi_is_running(conn->multi));
+    multi_free(conn->multi);
+    conn->multi = NULL;
+    conn->in_multi = false;
+    multi_unwatch(conn);
+}
+
+// ---- queueing --------------------------------------------------------------------------------------
+
+static void add_keys(struct shard *s, struct multi *m, const struct queued *q) {
+    int count = command_keys(q->spec, q->argc, q->argv, NULL, 0);
+    if (count <= 0) return;
+    struct key_position *at = mem_alloc((size_t)count * sizeof *at);
+    command_keys(q->spec, q->argc, q->argv, at, count);
+    if (m->key_count + (uint32_t)count > m->key_cap) {
+        m->key_cap = (m->key_count + (uint32_t)count) * 2;
+        m->keys = mem_realloc(m->keys, m->key_cap * sizeof *m->keys);
+    }
+    for (int i = 0; i < count; i++) m->keys[m->key_count++] = key_of(s->keyspace, q->argv[at[i].arg]);
+    mem_free(at);
+}
+
+static struct slice *copy_arguments(struct multi *m, const struct parsed *p) {
+    size_t bytes = (size_t)p->argc * sizeof(struct slice);
+    for (int i = 0; i < p->argc; i++) bytes += p->argv[i].n;
+    m->bytes += bytes;
+    struct slice *argv = mem_alloc(bytes);
+    char *to = (char *)(argv + p->argc);
+    for (int i = 0; i < p->argc; i++) {
+        if (p->argv[i].n > 0) memcpy(to, p->argv[i].p, p->argv[i].n);
+        argv[i] = slice_of(to, p->argv[i].n);
+        to += p->argv[i].n;
+    }
+    return argv;
+}
+
+void multi_queue(struct connection *conn, const struct parsed *p) {
+    struct multi *m = conn->multi;
+    struct reply r;
+    connection_reply_begin(conn, &r);
+    if (p->spec->flags & COMMAND_NO_MULTI) {
+        m->spoiled = true;
+        reply_error(&r, "ERR Command not allowed inside a transaction");
+        connection_reply_end(conn, &r);
+        return;
+    }
+    if (m->count == m->cap) {
+        m->cap = m->cap ? m->cap * 2 : 8;
+        m->commands = mem_realloc(m->commands, (size_t)m->cap * sizeof *m->commands);
+    }
+    struct queued *q = &m->commands[m->count++];
+    *q = (struct queued){p->spec, p->argc, copy_arguments(m, p)};
+    m->write |= (p->spec->flags & COMMAND_WRITE) != 0;
+    m->session |= p->spec->where == WHERE_SESSION;
+    m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR;
+    m->many_dbs |= (p->spec->flags & COMMAND_MANY_DBS) || strcmp(p->spec->name, "select") == 0;
+    if (p->spec->where == WHERE_KEYS) add_keys(conn->shard, m, q);
+    reply_status(&r, "QUEUED");
+    connection_reply_end(conn, &r);
+}
+
+// ---- running a block -------------------------------------------------------------------------------
+
+static void run_engine_command(struct shard *s, const struct queued *q, const struct view *view,
+                               uint32_t db, bool no_touch, struct reply *reply) {
+    struct cmd c = {.spec = q->spec,
+                    .argc = q->argc,
+                    .argv = q->argv,
+                    .reply = reply,
+                    .view = view,
+                    .settings = &s->settings,
+                    .now_ms = s->now_ms,
+                    .db = db,
+                    .flags = no_touch ? CMD_CTX_NO_TOUCH : 0};
+    shard_run(s, &c);
+}
+
+static void run_session_command(struct connection *conn, const struct queued *q,
+                                struct reply *reply) {
+    struct session_call call = {conn, q->spec, q->argc, q->argv, reply};
+    session_handler(q->spec)->run(&call);
+    if (reply->errors) statistics_error(&conn->shard->stats, reply->error_code);
+}
+
+/** Leaves MULTI and gives EXEC's reply: at once into `now`, or, when it is NULL, through the connection. */
+static void end_run(struct multi *m, struct reply *now) {
+    struct connection *conn = m->connection;
+    struct transaction *t = m->transaction;
+    m->running = false;
+    conn->multi = NULL;
+    conn->in_multi = false;
+    if (t) {
+        conn->work = (struct work *)t;
+        transaction_finish(t, &m->reply);
+    } else if (now) {
+        reply_raw(now, m->reply.p, m->reply.len);
+        connection_unstall(conn, STALL_WORK);
+    } else {
+        if (!conn->closed && !connection_is_silent(conn))
+            buf_append(&conn->out, m->reply.p, m->reply.len);
+        connection_unstall(conn, STALL_WORK);
+        connection_mark(conn);
+    }
+    multi_free(m);
+}
+
+/** Executes from `next` on, until the end or until a session command begins to wait. */
+static void run_on(struct multi *m, struct reply *now) {
+    struct connection *conn = m->connection;
+    while (m->next < m->count) {
+        const struct queued *q = &m->commands[m->next++];
+        struct reply r;
+        reply_init(&r, &m->reply, conn->proto);
+        if (q->spec->where != WHERE_SESSION) {
+            run_engine_command(conn->shard, q, m->view, conn->db, conn->no_touch, &r);
+            continue;
+        }
+        conn->work = NULL;
+        m->in_command = true;
+        run_session_command(conn, q, &r);
+        m->in_command = false;
+        if (conn->work) return; // multi_work_done() goes on
+    }
+    end_run(m, now);
+}
+
+static void begin_run(struct multi *m, const struct view *view, struct reply *now) {
+    struct reply r;
+    reply_init(&r, &m->reply, m->connection->proto);
+    reply_array(&r, (size_t)m->count);
+    m->view = view;
+    m->running = true;
+    run_on(m, now);
+}
+
+void multi_work_done(struct connection *conn, const void *reply, size_t length) {
+    struct multi *m = conn->multi;
+    buf_append(&m->reply, reply, length);
+    if (!m->in_command) run_on(m, NULL); // else the loop in run_on() sees that it is done
+}
+
+// ---- EXEC ------------------------------------------------------------------------------------------
+
+static void reply_aborted(struct multi *m) {
+    struct reply r;
+    reply_init(&r, &m->reply, m->connection->proto);
+    reply_null_array(&r);
+}
+
+static void run_transaction(struct transaction *t, void *context) {
+    struct multi *m = context;
+    struct connection *conn = m->connection;
+    const struct view *view = transaction_view(t);
+    m->transaction = t;
+    bool whole = m->everything || m->many_dbs;
+    bool failed = m->watches && (atomic_load_explicit(&m->watches->dirty, memory_order_acquire) ||
+                                 (whole ? watch_failed(m->watches, view, conn->shard->now_ms)
+                                        : transaction_watch_expired(t)));
+    if (failed) {
+        reply_aborted(m);
+        end_run(m, NULL);
+    } else {
+        begin_run(m, view, NULL);
+    }
+}
+
+static void start_transaction(struct connection *conn, struct multi *m) {
+    struct transaction *t = transaction_new(conn, m->write, conn->db, run_transaction, m);
+    if (m->everything || m->many_dbs) {
+        transaction_add_whole(t, UINT32_MAX);
+    } else {
+        for (uint32_t i = 0; i < m->key_count; i++) transaction_add_key(t, m->keys[i].text, true);
+        for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
+            transaction_add_key(t, m->watches->keys[i].key.text, false);
+    }
+    transaction_start(t);
+}
+
+/** Sends the block to the one shard that owns all its keys. */
+static void start_request(struct connection *conn, struct multi *m, const struct session_call *call,
+                          uint32_t shard) {
+    struct parsed p = {.spec = call->spec, .argc = 1, .argv = call->argv, .shard = shard,
+                       .write = m->write};
+    struct request *r = request_new(conn, &p);
+    r->multi = m;
+    conn->multi = NULL;
+    conn->in_multi = false;
+    request_start(r);
+}
+
+/** The shard of all keys and watched keys; SHARD_ANY when there are none, SHARD_SEVERAL. */
+static uint32_t common_shard(const struct shard *s, const struct multi *m) {
+    uint32_t common = SHARD_ANY;
+    for (uint32_t i = 0; i < m->key_count; i++) {
+        uint32_t shard = shard_of_key(s, m->keys[i].text);
+        if (common != SHARD_ANY && common != shard) return SHARD_SEVERAL;
+        common = shard;
+    }
+    for (uint32_t i = 0; m->watches && i < m->watches->count; i++) {
+        uint32_t shard = m->watches->keys[i].shard;
+        if (common != SHARD_ANY && common != shard) return SHARD_SEVERAL;
+        common = shard;
+    }
+    return common;
+}
+
+bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write) {
+    *write = m->write;
+    for (uint32_t i = 0; i < m->key_count; i++) {
+        *hash = m->keys[i].hash;
+        if (intents_conflict(&s->intents, *hash, m->write)) return true;
+    }
+    *write = false;
+    for (uint32_t i = 0; m->watches && i < m->watches->count; i++) {
+        *hash = m->watches->keys[i].key.hash;
+        if (intents_conflict(&s->intents, *hash, false)) return true;
+    }
+    return false;
+}
+
+void multi_run_request(struct shard *s, struct request *r, struct reply *reply) {
+    struct multi *m = r->multi;
+    if (m->watches && watch_failed(m->watches, &s->view, s->now_ms)) {
+        reply_null_array(reply);
+        return;
+    }
+    reply_array(reply, (size_t)m->count);
+    for (int i = 0; i < m->count; i++)
+        run_engine_command(s, &m->commands[i], &s->view, r->db, r->no_touch, reply);
+}
+
+void session_exec(struct session_call *call) {
+    struct connection *conn = call->connection;
+    struct multi *m = conn->multi;
+    if (!conn->in_multi) {
+        reply_error(call->reply, "ERR EXEC without MULTI");
+        return;
+    }
+    if (m->spoiled) {
+        multi_discard(conn);
+        reply_error(call->reply,
+                    "EXECABORT Transaction discarded because of previous errors.");
+        return;
+    }
+    struct shard *s = conn->shard;
+    m->connection = conn;
+    m->watches = conn->watches;
+    conn->watches = NULL;
+    for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
+        m->many_dbs |= m->watches->keys[i].db != conn->db;
+    bool alone = s->fleet->nshards == 1;
+    uint32_t shard = alone ? s->id : common_shard(s, m);
+    bool everywhere = !alone && (m->everything || (m->many_dbs && shard != SHARD_ANY));
+    bool elsewhere = shard != s->id && shard != SHARD_ANY;
+    uint64_t hash;
+    bool write, busy = s->intents.parts > 0 && shard == s->id &&
+                       (s->intents.lent || multi_conflict(s, m, &hash, &write));
+    if (everywhere || shard == SHARD_SEVERAL || (m->session && (elsewhere || busy))) {
+        start_transaction(conn, m);
+    } else if (elsewhere || busy) {
+        start_request(conn, m, call, shard);
+    } else if (m->watches && watch_failed(m->watches, &s->view, s->now_ms)) {
+        reply_aborted(m);
+        end_run(m, call->reply);
+    } else {
+        begin_run(m, &s->view, call->reply);
+    }
+}
+
+// ---- MULTI, DISCARD, WATCH, UNWATCH ----------------------------------------------------------------
+
+void session_multi(struct session_call *call) {
+    struct connection *conn = call->connection;
+    if (conn->in_multi) {
+        reply_error(call->reply, "ERR MULTI calls can not be nested");
+        return;
+    }
+    conn->in_multi = true;
+    conn->multi = mem_calloc(sizeof *conn->multi);
+    reply_ok(call->reply);
+}
+
+void session_discard(struct session_call *call) {
+    if (!call->connection->in_multi) {
+        reply_error(call->reply, "ERR DISCARD without MULTI");
+        return;
+    }
+    multi_discard(call->connection);
+    reply_ok(call->reply);
+}
+
+void session_watch(struct session_call *call) {
+    if (call->connection->in_multi) {
+        reply_error(call->reply, "ERR WATCH inside MULTI is not allowed");
+        return;
+    }
+    watch_begin(call->connection, call->argc, call->argv);
+}
+
+void session_unwatch(struct session_call *call) {
+    multi_unwatch(call->connection);
+    reply_ok(call->reply);
+}

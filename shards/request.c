@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Requests: made on the connection's shard, executed on the shard that owns the keys, freed where they
+// were made. Invariant of pipeline order: a write runs only when all its predecessors on the connection
+// have been executed, a read when all earlier writes have; `connection->done` counts executions, so one
+// comparison decides. Called by dispatch.c, multi.c and the pass of shard.c.
+#include "shards/request.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "shards/connection.h"
+#include "shards/multi.h"
+
+static struct request *request_alloc(struct connection *conn, size_t argc, size_t bytes) {
+    struct request *r = mem_alloc(sizeof *r + argc * sizeof(struct slice) + bytes);
+    memset(r, 0, offsetof(struct request, inline_reply));
+    r->parked.kind = PARKED_REQUEST;
+    r->connection = conn;
+    r->origin = r->shard = conn->shard->id;
+    r->db = conn->db;
+    r->proto = conn->proto;
+    r->no_touch = conn->no_touch;
+    r->silent = connection_is_silent(conn);
+    r->argc = (uint32_t)argc;
+    r->argv = (struct slice *)(r + 1);
+    if (conn->owed_last)
+        conn->owed_last->next = r;
+    else
+        conn->owed_first = r;
+    conn->owed_last = r;
+    conn->owed++;
+    connection_hold(conn);
+    return r;
+}
+
+struct request *request_new(struct connection *conn, const struct parsed *p) {
+    size_t bytes = 0;
+    for (int i = 0; i < p->argc; i++) bytes += p->argv[i].n;
+    struct request *r = request_alloc(conn, (size_t)p->argc, bytes);
+    r->spec = p->spec;
+    r->shard = p->shard;
+    r->write = p->write;
+    r->hash = p->hash;
+    r->hashed_arg = p->hashed_arg;
+    char *to = (char *)(r->argv + p->argc);
+    for (int i = 0; i < p->argc; i++) {
+        if (p->argv[i].n > 0) memcpy(to, p->argv[i].p, p->argv[i].n);
+        r->argv[i] = slice_of(to, p->argv[i].n);
+        to += p->argv[i].n;
+    }
+    return r;
+}
+
+/** Keeps reply bytes in the request: inline when short, else by taking the buffer over. */
+static void keep_reply(struct request *r, struct buf *reply) {
+    if (r->silent) {
+        r->inline_length = 0;
+    } else if (reply->len <= REQUEST_REPLY_INLINE) {
+        memcpy(r->inline_reply, reply->p, reply->len);
+        r->inline_length = (uint16_t)reply->len;
+    } else {
+        r->reply = *reply;
+        *reply = (struct buf){0};
+    }
+}
+
+void request_answered(struct connection *conn, struct buf *reply) {
+    struct request *r = request_alloc(conn, 0, 0);
+    if (reply->len > 0) keep_reply(r, reply);
+    r->done = true;
+}
+
+void request_free(struct request *r) {
+    multi_free(r->multi);
+    buf_free(&r->reply);
+    mem_free(r);
+}
+
+// ---- on the executing shard ------------------------------------------------------------------------
+
+bool request_conflict(const struct shard *s, const struct command *spec, int argc,
+                      const struct slice *argv, int hashed_arg, uint64_t known, uint64_t *hash,
+                      bool *write) {
+    *write = (spec->flags & COMMAND_WRITE) != 0;
+    if (hashed_arg > 0 && spec->key_spec_count == 1 && spec->first_key == spec->last_key) {
+        *hash = known;
+        return intents_conflict(&s->intents, known, *write);
+    }
+    struct key_position few[16], *keys = few;
+    int count = command_keys(spec, argc, argv, keys, 16);
+    if (count > 16) {
+        keys = mem_alloc((size_t)count * sizeof *keys);
+        command_keys(spec, argc, argv, keys, count);
+    }
+    bool conflict = false;
+    for (int i = 0; i < count && !conflict; i++) {
+        *hash = key_of(s->keyspace, argv[keys[i].arg]).hash;
+        conflict = intents_conflict(&s->intents, *hash, *write);
+    }
+    if (keys != few) mem_free(keys);
+    return conflict;
+}
+
+/** Whether the request must wait for keys or for the lent shard; then it has been parked. */
+static bool park_if_needed(struct shard *s, struct request *r) {
+    if (likely(s->intents.parts == 0)) return false;
+    if (s->intents.lent) {
+        intents_park_lent(&s->intents, &r->parked);
+        return true;
+    }
+    uint64_t hash;
+    bool write;
+    bool conflict = r->multi ? multi_conflict(s, r->multi, &hash, &write)
+                             : request_conflict(s, r->spec, (int)r->argc, r->argv, r->hashed_arg,
+                                                r->hash, &hash, &write);
+    if (conflict) intents_park(&s->intents, &r->parked, hash, write);
+    return conflict;
+}
+
+static void request_execute(struct shard *s, struct request *r) {
+    s->scratch.len = 0;
+    struct reply reply;
+    reply_init(&reply, &s->scratch, r->proto);
+    if (r->multi) {
+        multi_run_request(s, r, &reply);
+    } else {
+        struct cmd c = {.spec = r->spec,
+                        .argc = (int)r->argc,
+                        .argv = r->argv,
+                        .reply = &reply,
+                        .view = &s->view,
+                        .settings = &s->settings,
+                        .now_ms = s->now_ms,
+                        .db = r->db,
+                        .flags = r->no_touch ? CMD_CTX_NO_TOUCH : 0,
+                        .hashed_arg = r->hashed_arg,
+                        .hashed = r->hash};
+        shard_run(s, &c);
+    }
+    keep_reply(r, &s->scratch);
+    atomic_fetch_add_explicit(&r->connection->done, 1, memory_order_release);
+    s->progressed = true;
+    if (r->origin == s->id)
+        request_returned(r);
+    else
+        shard_send(s, r->origin, MESSAGE_REPLY, r);
+}
+
+static bool is_due(const struct request *r) {
+    return atomic_load_explicit(&r->connection->done, memory_order_acquire) >= r->need;
+}
+
+void request_arrive(struct shard *s, struct request *r) {
+    if (unlikely(!r->ordered && !is_due(r))) {
+        r->held_next = NULL;
+        if (s->held_last)
+            s->held_last->held_next = r;
+        else
+            s->held_first = r;
+        s->held_last = r;
+        s->stats.held_requests++;
+        return;
+    }
+    r->ordered = true;
+    if (!park_if_needed(s, r)) request_execute(s, r);
+}
+
+void request_poll_held(struct shard *s) {
+    struct request *r = s->held_first, *next;
+    s->held_first = s->held_last = NULL;
+    const struct connection *stuck = NULL;
+    for (; r; r = next) {
+        next = r->held_next;
+        // Numbers needed by one connection only grow: behind one that must wait, all must.
+        if (r->connection != stuck && is_due(r)) {
+            r->ordered = true;
+            if (!park_if_needed(s, r)) request_execute(s, r);
+            continue;
+        }
+        stuck = r->connection;
+        r->held_next = NULL;
+        if (s->held_last)
+            s->held_last->held_next = r;
+        else
+            s->held_first = r;
+        s->held_last = r;
+    }
+}
+
+bool request_held_is_due(const struct shard *s) {
+    const struct connection *stuck = NULL;
+    for (const struct request *r = s->held_first; r; r = r->held_next) {
+        if (r->connection == stuck) continue;
+        if (is_due(r)) return true;
+        stuck = r->connection;
+    }
+    return false;
+}
+
+// ---- on the connection's shard ---------------------------------------------------------------------
+
+void request_start(struct request *r) {
+    struct connection *conn = r->connection;
+    struct shard *s = conn->shard;
+    ASSERT_SHARD(s);
+    bool strict = s->config->pipeline_order == CONFIG_ORDER_STRICT;
+    r->need = !strict ? 0 : r->write ? conn->issued : conn->write_barrier;
+    conn->issued++;
+    if (r->write) conn->write_barrier = conn->issued;
+    if (r->shard == s->id) {
+        request_arrive(s, r);
+    } else {
+        s->stats.remote_requests++;
+        shard_send(s, r->shard, MESSAGE_REQUEST, r);
+    }
+}
+
+void request_returned(struct request *r) {
+    r->done = true;
+    connection_mark(r->connection);
+}
+
+void request_collect(struct connection *conn) {
+    struct request *r;
+    while ((r = conn->owed_first) && r->done) {
+        conn->owed_first = r->next;
+        if (!conn->owed_first) conn->owed_last = NULL;
+        conn->owed--;
+        if (r->reply.len == 0) {
+            buf_append(&conn->out, r->inline_reply, r->inline_length);
+        } else if (conn->out.len == 0) {
+            struct buf empty = conn->out;
+            conn->out = r->reply;
+            r->reply = empty;
+        } else {
+            buf_append(&conn->out, r->reply.p, r->reply.len);
+        }
+        conn->references--;
+        request_free(r);
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A request: a command that could not simply be executed where and when it was read. It carries its own
+// copy of the arguments (one contiguous piece, so the receive buffer is free at once and the executing
+// shard reads sequential memory), goes to the shard that owns its keys, waits there for the predecessors
+// of its pipeline and for keys that a transaction holds, is executed, and returns with the reply. It also
+// keeps a place in the connection's order of replies when the reply is known already.
+#ifndef TORC_SHARDS_REQUEST_H
+#define TORC_SHARDS_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/commands/command.h"
+#include "shards/intents.h"
+#include "shards/shard.h"
+
+#define REQUEST_REPLY_INLINE 128
+
+struct multi;
+struct watch_set;
+
+struct request {
+    struct parked parked;          // executing shard: waiting for keys; first member
+    struct connection *connection; // executing shard may touch its `done` only
+    struct request *next;          // connection's shard: next reply owed
+    struct request *held_next;     // executing shard: next of the held
+    const struct command *spec;
+    struct multi *multi;             // EXEC as a whole on one shard; else NULL
+    struct slice *argv;
+    uint64_t hash; // of the key at hashed_arg
+    uint64_t need; // predecessors that must have been executed
+    uint32_t argc, db;
+    uint32_t origin, shard; // connection's shard, executing shard
+    int32_t hashed_arg;
+    uint16_t inline_length; // reply bytes in inline_reply ...
+    uint8_t proto;
+    bool done, ordered, write, silent, no_touch;
+    struct buf reply; // ... or here, when they are many
+    char inline_reply[REQUEST_REPLY_INLINE];
+};
+
+/** What dispatch has found out about a command. */
+struct parsed {
+    const struct command *spec;
+    int argc;
+    const struct slice *argv;
+    uint32_t shard; // where its keys are; SHARD_SEVERAL, SHARD_ANY
+    int hashed_arg;
+    uint64_t hash;
+    bool write;
+};
+#define SHARD_SEVERAL UINT32_MAX
+#define SHARD_ANY     (UINT32_MAX - 1)
+
+/** Makes a request with copied arguments, appends it to what the connection is owed. */
+struct request *request_new(struct connection *conn, const struct parsed *p);
+/** An already answered place in the connection's order of replies; the reply is taken from `reply`. */
+void request_answered(struct connection *conn, struct buf *reply);
+void request_free(struct request *r);
+
+/** Sends it to its shard (or starts it here), ordered behind its predecessors unless `ordered` is false. */
+void request_start(struct request *r);
+/** Executing shard: a request has arrived, or its wait is over: hold, park, or execute and answer. */
+void request_arrive(struct shard *s, struct request *r);
+/** Executing shard: looks at the held again; starts those whose predecessors are done. */
+void request_poll_held(struct shard *s);
+/** Executing shard: whether a held one could run now (asked before sleeping). */
+bool request_held_is_due(const struct shard *s);
+/** Connection's shard: it is back. */
+void request_returned(struct request *r);
+/** Appends the replies that are due, in order, to the connection's output. */
+void request_collect(struct connection *conn);
+/** Whether a command over these arguments must wait for keys; then *hash is the one. */
+bool request_conflict(const struct shard *s, const struct command *spec, int argc,
+                      const struct slice *argv, int hashed_arg, uint64_t known, uint64_t *hash,
+                      bool *write);
+
+#endif

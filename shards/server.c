@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Starting and stopping: listeners, fleet, shard threads, signals. Runs on the main thread. Invariant: what
+// is opened here is closed here, in reverse order, also when starting fails half-way. Called by main().
+#include "shards/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/base/random.h"
+#include "net/listener.h"
+#include "shards/cpus.h"
+#include "shards/lazyfree.h"
+#include "shards/loop.h"
+#include "shards/session.h"
+
+#define RESERVED_FDS 96   // beside clients: listeners, rings, eventfds, log
+
+struct server {
+    struct config *config;
+    struct listener_set listeners;
+    struct fleet *fleet;
+    struct loop *loops;
+    uint32_t nshards, started;
+    pthread_barrier_t ready;
+    _Atomic bool abandoned;
+};
+
+/** Makes room for maxclients descriptors, or lowers maxclients to what there is room for, as Redis does. */
+static void fit_descriptors(struct config *c) {
+    struct rlimit limit;
+    rlim_t want = (rlim_t)c->maxclients + RESERVED_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want) return;
+    struct rlimit raised = {want, limit.rlim_max > want ? limit.rlim_max : want};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
+    raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_cur >= want) return;
+    int64_t fits = limit.rlim_cur > RESERVED_FDS ? (int64_t)limit.rlim_cur - RESERVED_FDS : 1;
+    log_line(LOG_WARN, "The limit of %lld open files leaves room for %lld clients: maxclients is lowered",
+             (long long)limit.rlim_cur, (long long)fits);
+    c->maxclients = fits;
+}
+
+static bool open_listeners(struct server *sv) {
+    const struct config *c = sv->config;
+    char error[256];
+    const char *addresses[CONFIG_BIND_MAX];
+    for (int i = 0; i < c->bind_count; i++) addresses[i] = c->bind[i];
+    int failed = listener_open_tcp(&sv->listeners, addresses, c->bind_count, (uint16_t)c->port,
+                                   (int)c->tcp_backlog, error, sizeof error);
+    if (failed == 0 && c->unixsocket[0] != '\0')
+        failed = listener_open_unix(&sv->listeners, c->unixsocket, (uint32_t)c->unixsocketperm,
+                                    (int)c->tcp_backlog, error, sizeof error);
+    if (failed < 0) {
+        log_line(LOG_WARN, "%s", error);
+        return false;
+    }
+    if (sv->listeners.count == 0) log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
+    return true;
+}
+
+static bool write_pidfile(const struct config *c) {
+    if (c->pidfile[0] == '\0') return true;
+    FILE *f = fopen(c->pidfile, "w");
+    if (!f) {
+        log_line(LOG_WARN, "Can't write the pid file %s: %s", c->pidfile, strerror(errno));
+        return false;
+    }
+    fprintf(f, "%d\n", (int)getpid());
+    fclose(f);
+    return true;
+}
+
+static void make_run_id(char out[41]) {
+    unsigned char bytes[20];
+    random_secret(bytes, sizeof bytes);
+    for (int i = 0; i < 20; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/** SHUTDOWN: the main thread does what it does for SIGTERM. */
+static void on_shutdown(struct fleet *fleet) {
+    (void)fleet;
+    kill(getpid(), SIGTERM);
+}
+
+static void make_fleet(struct server *sv) {
+    const struct config *c = sv->config;
+    char run_id[41];
+    uint64_t seeds[2];
+    make_run_id(run_id);
+    random_secret(seeds, sizeof seeds);
+    sv->nshards = c->shards > 0 ? (uint32_t)c->shards : (uint32_t)cpus_default_shards("/");
+    sv->fleet = fleet_new(sv->nshards, seeds[0], run_id, clock_wall_us());
+    sv->fleet->on_shutdown = on_shutdown;
+    sv->loops = mem_calloc(sv->nshards * sizeof *sv->loops);
+    int *cpus = mem_calloc(SHARD_MAX * sizeof *cpus);
+    uint32_t allowed = (uint32_t)cpus_allowed(cpus, SHARD_MAX);
+    if (allowed > SHARD_MAX) allowed = SHARD_MAX;
+    // Shards that outnumber the CPUs would only be kept from moving to an idle one.
+    bool pin = c->shard_pinning && sv->nshards <= allowed;
+    for (uint32_t i = 0; i < sv->nshards; i++)
+        sv->loops[i] = (struct loop){.fleet = sv->fleet, .id = i, .cpu = pin ? cpus[i] : -1,
+                                     .config = sv->config, .random_seed = seeds[1] + i,
+                                     .listeners = &sv->listeners, .ready = &sv->ready,
+                                     .abandoned = &sv->abandoned};
+    mem_free(cpus);
+}
+
+/** Starts the threads and waits until each has made its io. False: some could not; all are ending. */
+static bool start_threads(struct server *sv) {
+    pthread_barrier_init(&sv->ready, NULL, sv->nshards + 1);
+    for (; sv->started < sv->nshards; sv->started++) {
+        struct loop *loop = &sv->loops[sv->started];
+        int error = pthread_create(&loop->thread, NULL, loop_main, loop);
+        if (error) {
+            log_line(LOG_WARN, "Can't start the thread of shard %u: %s", loop->id, strerror(error));
+            exit(1); // the others wait for all; there is nothing yet that could be lost
+        }
+    }
+    pthread_barrier_wait(&sv->ready);
+    bool good = true;
+    for (uint32_t i = 0; i < sv->nshards; i++) {
+        if (sv->loops[i].error == 0) continue;
+        log_line(LOG_WARN, "Shard %u can't start its io backend: %s", i,
+                 strerror(-sv->loops[i].error));
+        good = false;
+    }
+    sv->fleet->io_reason = sv->loops[0].io_reason;
+    atomic_store(&sv->abandoned, !good);
+    pthread_barrier_wait(&sv->ready);
+    return good;
+}
+
+static void announce(const struct server *sv) {
+    const struct config *c = sv->config;
+    const char *reason = sv->loops[0].io_reason;
+    if (reason) log_line(LOG_NOTICE, "io_uring is not used: %s; epoll serves instead", reason);
+    log_line(LOG_NOTICE, "torc %s, %u shard%s, io backend %s, pid %d", TORC_VERSION, sv->nshards,
+             sv->nshards == 1 ? "" : "s", sv->loops[0].io_name, (int)getpid());
+    if (c->port > 0) log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
+    if (c->unixsocket[0] != '\0')
+        log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
+}
+
+static void wait_for_signal(const sigset_t *signals) {
+    int number;
+    while (sigwait(signals, &number) == 0) {
+        if (number == SIGHUP) continue; // as Redis: a closed terminal does not end a server
+        log_line(LOG_NOTICE, "Received %s, shutting down",
+                 number == SIGINT ? "SIGINT" : "SIGTERM or SHUTDOWN");
+        return;
+    }
+}
+
+static void stop_threads(struct server *sv) {
+    atomic_store(&sv->fleet->stop, true);
+    for (uint32_t i = 0; i < sv->nshards && !atomic_load(&sv->abandoned); i++)
+        io_wake(sv->fleet->shards[i]->io, NULL);
+    pthread_barrier_wait(&sv->ready);
+    for (uint32_t i = 0; i < sv->started; i++) pthread_join(sv->loops[i].thread, NULL);
+    pthread_barrier_destroy(&sv->ready);
+}
+
+static void log_notices(const struct config_notices *n) {
+    if (n->names.len > 0)
+        log_line(LOG_NOTICE, "Directives that torc does not act on: %.*s", (int)n->names.len,
+                 n->names.p);
+    if (n->unmet.len > 0)
+        log_line(LOG_WARN, "Of these, torc does not do what the configuration asks for: %.*s",
+                 (int)n->unmet.len, n->unmet.p);
+}
+
+static int serve(struct server *sv, const sigset_t *signals) {
+    make_fleet(sv);
+    int status = 1;
+    if (lazyfree_start() < 0) {
+        log_line(LOG_WARN, "Can't start the freeing thread");
+    } else {
+        bool good = start_threads(sv);
+        if (good) {
+            announce(sv);
+            wait_for_signal(signals);
+            status = 0;
+        }
+        stop_threads(sv);
+        lazyfree_stop();
+    }
+    fleet_free(sv->fleet);
+    mem_free(sv->loops);
+    return status;
+}
+
+int server_run(struct config *config, const struct config_notices *notices) {
+    struct server sv = {.config = config};
+    if (config->daemonize && daemon(1, 0) != 0) {
+        fprintf(stderr, "Can't become a daemon: %s\n", strerror(errno));
+        return 1;
+    }
+    int failed = log_open(config->logfile, (enum log_level)config->loglevel);
+    if (failed < 0) {
+        fprintf(stderr, "Can't open the log file: %s\n", strerror(-failed));
+        return 1;
+    }
+    if (chdir(config->dir) != 0) {
+        log_line(LOG_WARN, "Can't change into dir %s: %s", config->dir, strerror(errno));
+        return 1;
+    }
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); // inherited by all threads: only this one waits for them
+    signal(SIGPIPE, SIG_IGN);
+    log_notices(notices);
+    session_bind();
+    fit_descriptors(config);
+    int status = 1;
+    if (open_listeners(&sv)) {
+        if (write_pidfile(config)) status = serve(&sv, &signals);
+        listener_close(&sv.listeners);
+        if (config->unixsocket[0] != '\0') unlink(config->unixsocket);
+        if (config->pidfile[0] != '\0') unlink(config->pidfile);
+    }
+    if (status == 0) log_line(LOG_NOTICE, "torc is ending. Bye");
+    return status;
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The table of session commands, and those that make up a session itself: AUTH, HELLO, SELECT, RESET,
+// QUIT. Runs on the connection's shard. Invariant, checked at start: every row of the command table that
+// says WHERE_SESSION (containers aside) has exactly one handler here, and no handler is without a row.
+#include "shards/session.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/commands/server.h"
+#include "shards/multi.h"
+
+static const struct session_handler handlers[] = {
+    // name, function, barrier, in_multi
+    {"auth", session_auth, false, false},
+    {"hello", session_hello, false, false},
+    {"select", session_select, false, false},
+    {"reset", session_reset, true, true},
+    {"quit", session_quit, false, true},
+    {"multi", session_multi, false, true},
+    {"exec", session_exec, true, true},
+    {"discard", session_discard, true, true},
+    {"watch", session_watch, true, true},
+    {"unwatch", session_unwatch, true, false},
+    {"wait", session_wait, true, false},
+    {"lastsave", session_lastsave, false, false},
+    {"shutdown", session_shutdown, true, false},
+    {"info", session_info, true, false},
+    {"debug", session_debug, true, false},
+    {"client|id", client_id, false, false},
+    {"client|info", client_info, false, false},
+    {"client|list", client_list, true, false},
+    {"client|kill", client_kill, true, false},
+    {"client|pause", client_pause, true, false},
+    {"client|unpause", client_unpause, true, false},
+    {"client|setname", client_setname, false, false},
+    {"client|getname", client_getname, false, false},
+    {"client|setinfo", client_setinfo, false, false},
+    {"client|reply", client_reply, false, false},
+    {"client|no-evict", client_no_evict, false, false},
+    {"client|no-touch", client_no_touch, false, false},
+    {"client|unblock", client_unblock, true, false},
+    {"client|help", client_help, false, false},
+    {"config|get", config_command_get, false, false},
+    {"config|set", config_command_set, true, false},
+    {"config|resetstat", config_command_resetstat, true, false},
+    {"config|rewrite", config_command_rewrite, true, false},
+    {"config|help", config_command_help, false, false},
+};
+#define HANDLERS (sizeof handlers / sizeof handlers[0])
+#define ROWS_MAX 1024
+
+// Which handler a row has, by command id. Written once by session_bind() before any thread exists.
+static uint8_t handler_of[ROWS_MAX];
+
+static const struct command *row_named(const char *full_name) {
+    for (uint32_t id = 0; id < command_count(); id++)
+        if (strcmp(command_by_id(id)->full_name, full_name) == 0) return command_by_id(id);
+    return NULL;
+}
+
+void session_bind(void) {
+    ASSERT(command_count() <= ROWS_MAX && HANDLERS < UINT8_MAX);
+    for (size_t i = 0; i < HANDLERS; i++) {
+        const struct command *row = row_named(handlers[i].name);
+        ASSERT(row && row->where == WHERE_SESSION);
+        handler_of[row->id] = (uint8_t)(i + 1);
+    }
+    for (uint32_t id = 0; id < command_count(); id++) {
+        const struct command *row = command_by_id(id);
+        bool needs_handler = row->where == WHERE_SESSION && row->subcommand_count == 0;
+        ASSERT(needs_handler == (handler_of[id] != 0));
+        ASSERT(row->where == WHERE_SESSION || row->subcommand_count > 0 || row->run);
+    }
+}
+
+const struct session_handler *session_handler(const struct command *spec) {
+    ASSERT(handler_of[spec->id] != 0);
+    return &handlers[handler_of[spec->id] - 1];
+}
+
+void session_run(struct connection *conn, const struct session_handler *handler,
+                 const struct parsed *p) {
+    struct shard *s = conn->shard;
+    struct reply r;
+    connection_reply_begin(conn, &r);
+    struct session_call call = {conn, p->spec, p->argc, p->argv, &r};
+    s->stats.commands++;
+    s->stats.by_command[p->spec->id].calls++;
+    handler->run(&call);
+    if (r.errors) s->stats.by_command[p->spec->id].failed++;
+    connection_reply_end(conn, &r);
+}
+
+// ---- names -----------------------------------------------------------------------------------------
+
+bool session_name_is_valid(struct slice name) {
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] < '!' || name.p[i] > '~') return false;
+    return true;
+}
+
+void session_set_text(char **text, struct slice value) {
+    mem_free(*text);
+    *text = NULL;
+    if (value.n == 0) return;
+    *text = mem_alloc(value.n + 1);
+    memcpy(*text, value.p, value.n);
+    (*text)[value.n] = '\0';
+}
+
+// ---- AUTH, HELLO -----------------------------------------------------------------------------------
+
+/** Compares in a time that does not depend on where the texts differ. */
+static bool same_secret(struct slice given, const char *secret) {
+    size_t n = strlen(secret);
+    unsigned char difference = given.n != n;
+    for (size_t i = 0; i < given.n; i++)
+        difference |= (unsigned char)(given.p[i] ^ secret[n ? i % n : 0]);
+    return difference == 0;
+}
+
+/** Checks user and password; false: the error has been written. */
+static bool authenticate(struct session_call *call, struct slice user, struct slice password) {
+    struct connection *conn = call->connection;
+    const char *secret = conn->shard->config->requirepass;
+    bool known = slice_equal(user, SLICE_LITERAL("default"));
+    if (known && (secret[0] == '\0' || same_secret(password, secret))) {
+        conn->authenticated = true;
+        return true;
+    }
+    conn->shard->stats.auth_failures++;
+    reply_error(call->reply, "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
+}
+
+void session_auth(struct session_call *call) {
+    if (call->argc > 3) {
+        reply_error(call->reply, error_syntax);
+        return;
+    }
+    if (call->argc == 2 && call->connection->shard->config->requirepass[0] == '\0') {
+        reply_error(call->reply,
+                    "ERR AUTH <password> called without any password configured for the default "
+                    "user. Are you sure your configuration is correct?");
+        return;
+    }
+    struct slice user = call->argc == 3 ? call->argv[1] : SLICE_LITERAL("default");
+    if (authenticate(call, user, call->argv[call->argc - 1])) reply_ok(call->reply);
+}
+
+static void reply_hello(struct session_call *call) {
+    struct connection *conn = call->connection;
+    struct reply *r = call->reply;
+    reply_map(r, 7);
+    reply_bulk_text(r, "server");
+    reply_bulk_text(r, "redis");
+    reply_bulk_text(r, "version");
+    reply_bulk_text(r, SERVER_REDIS_VERSION);
+    reply_bulk_text(r, "proto");
+    reply_int(r, conn->proto);
+    reply_bulk_text(r, "id");
+    reply_int(r, (int64_t)conn->id);
+    reply_bulk_text(r, "mode");
+    reply_bulk_text(r, "standalone");
+    reply_bulk_text(r, "role");
+    reply_bulk_text(r, "master");
+    reply_bulk_text(r, "modules");
+    reply_array(r, 0);
+}
+
+void session_hello(struct session_call *call) {
+    struct connection *conn = call->connection;
+    struct reply *r = call->reply;
+    int64_t proto = conn->proto;
+    int next = 1;
+    if (call->argc >= 2) {
+        if (!num_parse_i64(call->argv[next++], &proto)) {
+            reply_error(r, "ERR Protocol version is not an integer or out of range");
+            return;
+        }
+        if (proto < 2 || proto > 3) {
+            reply_error(r, "NOPROTO unsupported protocol version");
+            return;
+        }
+    }
+    const struct slice *user = NULL, *name = NULL;
+    for (; next < call->argc; next++) {
+        int more = call->argc - 1 - next;
+        if (slice_is(call->argv[next], "auth") && more >= 2) {
+            user = &call->argv[next + 1];
+            next += 2;
+        } else if (slice_is(call->argv[next], "setname") && more >= 1) {
+            name = &call->argv[++next];
+            if (!session_name_is_valid(*name)) {
+                reply_error(r, "ERR Client names cannot contain spaces, newlines or special "
+                               "characters.");
+                return;
+            }
+        } else {
+            reply_error_format(r, "ERR Syntax error in HELLO option '%.*s'",
+                               (int)(call->argv[next].n < 128 ? call->argv[next].n : 128),
+                               call->argv[next].p);
+            return;
+        }
+    }
+    if (user && !authenticate(call, user[0], user[1])) return;
+    if (!conn->authenticated) {
+        reply_error(r, "NOAUTH HELLO must be called with the client already authenticated, "
+                       "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+                       "authenticate the client and select the RESP protocol version at the same "
+                       "time");
+        return;
+    }
+    if (name) session_set_text(&conn->name, *name);
+    conn->proto = (uint8_t)proto;
+    r->proto = conn->proto;
+    reply_hello(call);
+}
+
+// ---- SELECT, RESET, QUIT ---------------------------------------------------------------------------
+
+void session_select(struct session_call *call) {
+    int64_t db;
+    if (!num_parse_i64(call->argv[1], &db) || db < INT32_MIN || db > INT32_MAX) {
+        reply_error(call->reply, error_not_integer);
+        return;
+    }
+    if (db < 0 || db >= call->connection->shard->keyspace->ndbs) {
+        reply_error(call->reply, "ERR DB index is out of range");
+        return;
+    }
+    call->connection->db = (uint32_t)db;
+    reply_ok(call->reply);
+}
+
+void session_reset_state(struct connection *conn) {
+    if (conn->in_multi) multi_discard(conn);
+    multi_unwatch(conn);
+    conn->db = 0;
+    conn->proto = 2;
+    conn->reply_mode = REPLY_ON;
+    conn->no_touch = conn->no_evict = false;
+    conn->authenticated = conn->shard->config->requirepass[0] == '\0';
+    session_set_text(&conn->name, slice_of("", 0));
+}
+
+void session_reset(struct session_call *call) {
+    session_reset_state(call->connection);
+    call->reply->proto = 2;
+    reply_status(call->reply, "RESET");
+}
+
+void session_quit(struct session_call *call) {
+    reply_ok(call->reply);
+    connection_close_after_reply(call->connection);
+}

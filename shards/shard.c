@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A shard's pass: messages, events, what they made ready, timers, expiry, and then everything that goes
+// out, once. Runs on the shard's thread (or under the simulator). Invariant at the end of a pass: no
+// parked command or granted part is left unhandled, every connection that changed has been looked at, and
+// all messages are in the rings unless one of them is full. Called by loop.c and the simulator.
+#include "shards/shard.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "net/listener.h"
+#include "shards/connection.h"
+#include "shards/fanout.h"
+#include "shards/lazyfree.h"
+#include "shards/multi.h"
+#include "shards/request.h"
+#include "shards/transaction.h"
+#include "shards/watch.h"
+
+#define TICK_NS INT64_C(100000000)          // housekeeping interval: Redis's default hz
+#define EXPIRE_BUDGET_BUSY 4096             // bucket visits per pass: about 50 us
+#define EXPIRE_BUDGET_IDLE 16384            // with nothing else to do: about 200 us
+#define MESSAGES_PER_TAKE 64
+#define MESSAGES_PER_PASS 1024              // of one peer, so that sockets get their turn
+#define IDLE_BUFFERS_MS 2000                // idle connections give their buffers back after this
+
+// ---- making and freeing ----------------------------------------------------------------------------
+
+struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id,
+                        int64_t started_us) {
+    ASSERT(nshards > 0 && nshards <= SHARD_MAX);
+    struct fleet *f = mem_alloc_aligned(sizeof *f, MAILBOX_LINE);
+    memset(f, 0, sizeof *f);
+    f->nshards = nshards;
+    f->hash_seed = hash_seed;
+    f->started_us = started_us;
+    memcpy(f->run_id, run_id, sizeof f->run_id);
+    f->shards = mem_calloc(nshards * sizeof(struct shard *));
+    f->faces = mem_alloc_aligned(nshards * sizeof *f->faces, MAILBOX_LINE);
+    memset(f->faces, 0, nshards * sizeof *f->faces);
+    size_t pairs = (size_t)nshards * nshards;
+    f->mailboxes = mem_alloc_aligned(pairs * sizeof *f->mailboxes, MAILBOX_LINE);
+    size_t capacity = 64;
+    while (capacity < 1024 && capacity * nshards < 16384) capacity *= 2;
+    for (size_t i = 0; i < pairs; i++) mailbox_init(&f->mailboxes[i], capacity);
+    return f;
+}
+
+void fleet_free(struct fleet *f) {
+    size_t pairs = (size_t)f->nshards * f->nshards;
+    for (size_t i = 0; i < pairs; i++) mailbox_fini(&f->mailboxes[i]);
+    mem_free(f->mailboxes);
+    mem_free(f->faces);
+    mem_free(f->shards);
+    mem_free(f);
+}
+
+static bool key_is_lent(void *context, uint64_t hash) {
+    struct shard *s = context;
+    return s->intents.parts > 0 && intents_is_lent(&s->intents, hash);
+}
+
+struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct config *config,
+                        uint64_t random_seed) {
+    struct shard *s = mem_alloc_aligned(sizeof *s, MAILBOX_LINE);
+    memset(s, 0, sizeof *s);
+    s->magic = SHARD_MAGIC;
+    s->id = id;
+    s->fleet = fleet;
+    s->io = io;
+    struct keyspace_hooks hooks = {.context = s,
+                                   .free_later = lazyfree_entry,
+                                   .free_tables_later = lazyfree_tables,
+                                   .is_lent = key_is_lent};
+    s->keyspace =
+        keyspace_new((uint32_t)config->databases, id, fleet->hash_seed, random_seed, &hooks);
+    s->view = (struct view){.only = s->keyspace, .nshards = fleet->nshards};
+    s->outboxes = mem_calloc(fleet->nshards * sizeof *s->outboxes);
+    s->active_expire = true;
+    intents_init(&s->intents);
+    statistics_init(&s->stats);
+    shard_use_config(s, config);
+    fleet->shards[id] = s;
+    return s;
+}
+
+void shard_free(struct shard *s) {
+    ASSERT_SHARD(s);
+    ASSERT(s->connection_count == 0);
+    for (uint32_t i = 0; i < s->fleet->nshards; i++) outbox_fini(&s->outboxes[i]);
+    mem_free(s->outboxes);
+    keyspace_free(s->keyspace);
+    if (s->spare) keyspace_free(s->spare);
+    intents_fini(&s->intents);
+    statistics_fini(&s->stats);
+    timers_fini(&s->timers);
+    resp_args_free(&s->args);
+    buf_free(&s->scratch);
+    config_release(s->config);
+    s->fleet->shards[s->id] = NULL;
+    s->magic = 0;
+    mem_free(s);
+}
+
+void shard_use_config(struct shard *s, struct config *config) {
+    struct config *old = s->config;
+    s->config = config_retain(config);
+    if (old) config_release(old);
+    bool lfu = config->maxmemory_policy == CONFIG_ALLKEYS_LFU ||
+               config->maxmemory_policy == CONFIG_VOLATILE_LFU;
+    s->settings = (struct engine_settings){
+        .proto_max_bulk_len = config->proto_max_bulk_len,
+        .lfu = lfu,
+        .lfu_log_factor = (uint32_t)config->lfu_log_factor,
+        .lfu_decay_time = (uint32_t)config->lfu_decay_time,
+    };
+}
+
+// ---- commands --------------------------------------------------------------------------------------
+
+void shard_run(struct shard *s, struct cmd *c) {
+    struct command_statistics *st = &s->stats.by_command[c->spec->id];
+    s->stats.commands++;
+    if (unlikely(st->calls++ % STATISTICS_SAMPLE == 0)) {
+        int64_t start_ns = clock_monotonic_ns();
+        c->spec->run(c);
+        st->sampled_ns += (uint64_t)(clock_monotonic_ns() - start_ns);
+        st->sampled++;
+    } else {
+        c->spec->run(c);
+    }
+    if (unlikely(c->reply->errors)) {
+        st->failed++;
+        statistics_error(&s->stats, c->reply->error_code);
+        c->reply->errors = 0;
+    }
+}
+
+void shard_settle(struct shard *s) {
+    for (;;) {
+        struct parked *op = intents_next_ready(&s->intents);
+        if (op) {
+            if (op->kind == PARKED_REQUEST) request_arrive(s, (struct request *)op);
+            else watch_leg_arrive(s, (struct watch_leg *)op);
+            continue;
+        }
+        struct part *part = intents_next_granted(&s->intents);
+        if (!part) return;
+        transaction_grant(s, part);
+    }
+}
+
+// ---- messages --------------------------------------------------------------------------------------
+
+void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object) {
+    ASSERT(to != s->id && to < s->fleet->nshards);
+    outbox_add(&s->outboxes[to], message_pack(kind, object));
+    s->stats.messages_sent++;
+}
+
+static void receive(struct shard *s, uint64_t word) {
+    void *object = message_object(word);
+    switch (message_kind(word)) {
+    case MESSAGE_REQUEST: request_arrive(s, object); break;
+    case MESSAGE_REPLY: request_returned(object); break;
+    case MESSAGE_INTENT: transaction_part_arrive(s, object); break;
+    case MESSAGE_GRANT: transaction_part_granted(s, object); break;
+    case MESSAGE_REFUSED: transaction_part_refused(s, object); break;
+    case MESSAGE_RETURN: transaction_part_return(s, object); break;
+    case MESSAGE_WITHDRAW: transaction_part_withdraw(s, object); break;
+    case MESSAGE_WITHDRAWN: transaction_part_withdrawn(s, object); break;
+    case MESSAGE_WATCH: watch_leg_arrive(s, object); break;
+    case MESSAGE_WATCHED: watch_leg_returned(s, object); break;
+    case MESSAGE_FANOUT: fanout_leg_arrive(s, object); break;
+    case MESSAGE_FANNED: fanout_leg_returned(s, object); break;
+    case MESSAGE_CONNECTION:
+        shard_adopt(s, mailbox_connection_fd(word), mailbox_connection_is_unix(word));
+        break;
+    case MESSAGE_KINDS: ASSERT(false);
+    }
+    shard_settle(s);
+}
+
+/** Starts the loads that a batch of requests will need. */
+static void prefetch_requests(const struct shard *s, const uint64_t *words, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (message_kind(words[i]) == MESSAGE_REQUEST) __builtin_prefetch(message_object(words[i]));
+    if (s->intents.lent) return;
+    for (size_t i = 0; i < n; i++) {
+        const struct request *r = message_object(words[i]);
+        if (message_kind(words[i]) == MESSAGE_REQUEST && r->hashed_arg)
+            table_prefetch(&s->keyspace->dbs[r->db].table, r->hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct request *r = message_object(words[i]);
+        if (message_kind(words[i]) == MESSAGE_REQUEST && r->hashed_arg)
+            table_prefetch_entry(&s->keyspace->dbs[r->db].table, r->hash);
+    }
+}
+
+static void receive_all(struct shard *s) {
+    uint32_t n = s->fleet->nshards;
+    uint64_t words[MESSAGES_PER_TAKE];
+    for (uint32_t from = 0; from < n; from++) {
+        if (from == s->id) continue;
+        struct mailbox *m = &s->fleet->mailboxes[from * n + s->id];
+        for (int taken = 0; taken < MESSAGES_PER_PASS;) {
+            size_t count = mailbox_take(m, words, MESSAGES_PER_TAKE);
+            if (count > 1) prefetch_requests(s, words, count);
+            for (size_t i = 0; i < count; i++) receive(s, words[i]);
+            if (count < MESSAGES_PER_TAKE) break;
+            taken += (int)count;
+        }
+    }
+}
+
+static void wake(struct shard *s, uint32_t to) {
+    struct shard_face *face = &s->fleet->faces[to];
+    if (!atomic_load_explicit(&face->sleeping, memory_order_relaxed)) return;
+    if (!atomic_exchange(&face->sleeping, false)) return;
+    s->stats.wakeups_sent++;
+    io_wake(s->fleet->shards[to]->io, s->io);
+}
+
+/** Publishes what was sent in this pass, and wakes those who sleep and have something to do now. */
+static void flush_messages(struct shard *s) {
+    uint32_t n = s->fleet->nshards;
+    if (n == 1) return;
+    bool published = false, full = false;
+    uint8_t touched[SHARD_MAX / 8];
+    memset(touched, 0, (n + 7) / 8);
+    for (uint32_t to = 0; to < n; to++) {
+        struct outbox *o = &s->outboxes[to];
+        if (o->len == 0) continue;
+        if (mailbox_flush(&s->fleet->mailboxes[s->id * n + to], o) > 0) {
+            touched[to / 8] |= (uint8_t)(1 << to % 8);
+            published = true;
+        }
+        full |= o->len > 0;
+    }
+    s->outbox_full = full;
+    if (!published && !s->progressed) return;
+    // Pairs with the fence in shard_sleep_begin: either we see that the peer sleeps, or it sees our words.
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t to = 0; to < n; to++) {
+        if (to == s->id) continue;
+        bool holds = s->progressed &&
+                     atomic_load_explicit(&s->fleet->faces[to].holding, memory_order_relaxed);
+        if (holds || (touched[to / 8] >> to % 8 & 1)) wake(s, to);
+    }
+    s->progressed = false;
+}
+
+// ---- connections -----------------------------------------------------------------------------------
+
+void shard_adopt(struct shard *s, int fd, bool is_unix) {
+    if (s->stopping) {
+        close(fd);
+        atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
+        return;
+    }
+    listener_tune(fd, is_unix, (int)s->config->tcp_keepalive_s);
+    connection_new(s, fd, is_unix);
+}
+
+/** Sends a last word to a socket that is not going to be served, and closes it. */
+static void turn_away(struct shard *s, int fd, const char *text) {
+    ssize_t sent = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) log_line(LOG_DEBUG_LEVEL, "A refused client did not even take the reason");
+    close(fd);
+    s->stats.connections_rejected++;
+}
+
+/** Protected mode: no password, and a peer that is not this machine. */
+static bool is_stranger(const struct shard *s, int fd, bool is_unix) {
+    if (is_unix || !s->config->protected_mode || s->config->requirepass[0] != '\0') return false;
+    char peer[160];
+    size_t n = listener_peer_text(fd, peer, sizeof peer);
+    return n > 0 && strncmp(peer, "127.", 4) != 0 && strncmp(peer, "[::1]", 5) != 0 &&
+           strncmp(peer, "[::ffff:127.", 12) != 0;
+}
+
+/** Gives an accepted socket to the shard that has the fewest connections. */
+static void assign(struct shard *s, int fd, bool is_unix) {
+    uint32_t n = s->fleet->nshards, best = 0;
+    uint64_t total = 0, fewest = UINT64_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t count =
+            atomic_load_explicit(&s->fleet->faces[i].connections, memory_order_relaxed);
+        total += count;
+        if (count < fewest) {
+            fewest = count;
+            best = i;
+        }
+    }
+    if (total >= (uint64_t)s->config->maxclients) {
+        turn_away(s, fd, "-ERR max number of clients reached\r\n");
+    } else if (is_stranger(s, fd, is_unix)) {
+        turn_away(s, fd,
+                  "-DENIED torc is running in protected mode because protected mode is enabled and "
+                  "no password is set. In this mode connections are only accepted from the "
+                  "loopback interface. To accept others, set a password with 'requirepass', or "
+                  "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
+    } else {
+        atomic_fetch_add_explicit(&s->fleet->faces[best].connections, 1, memory_order_relaxed);
+        if (best == s->id) {
+            shard_adopt(s, fd, is_unix);
+        } else {
+            outbox_add(&s->outboxes[best], mailbox_pack_connection(fd, is_unix));
+            s->stats.messages_sent++;
+        }
+    }
+}
+
+static void handle_events(struct shard *s, struct io_event *events, int count) {
+    for (int i = 0; i < count; i++) {
+        struct io_event *event = &events[i];
+        if (event->kind == IO_ACCEPT) assign(s, event->result, event->tag != 0);
+        else if (event->kind != IO_WAKE) connection_event((struct connection *)event->conn, event);
+    }
+}
+
+static void resume_all(struct shard *s) {
+    struct connection *conn = s->resumable, *next;
+    s->resumable = NULL;
+    for (; conn; conn = next) {
+        next = conn->resume_next;
+        conn->in_resumable = false;
+        connection_resume(conn);
+        connection_mark(conn);
+    }
+}
+
+static void finish_connections(struct shard *s) {
+    struct connection *conn = s->dirty, *next;
+    s->dirty = NULL;
+    for (; conn; conn = next) {
+        next = conn->dirty_next;
+        connection_finish_pass(conn);
+    }
+}
+
+// ---- housekeeping ----------------------------------------------------------------------------------
+
+static void tick_connection(struct shard *s, struct connection *conn) {
+    int64_t idle_ms = s->now_ms - conn->active_ms;
+    if (s->config->timeout_s > 0 && idle_ms > s->config->timeout_s * 1000 && !conn->work) {
+        log_line(LOG_VERBOSE, "Closing idle client id=%llu", (unsigned long long)conn->id);
+        connection_close(conn);
+    } else if (idle_ms > IDLE_BUFFERS_MS) {
+        if (conn->in.len == 0) buf_free(&conn->in);
+        if (conn->out.len == 0 && conn->owed == 0) buf_free(&conn->out);
+        if (!conn->send_busy) buf_free(&conn->sending);
+    }
+}
+
+/** Looks at a part of the connections each tick, at all of them within a second or so. */
+static void tick_connections(struct shard *s) {
+    uint32_t count = s->connection_count / 10 + 5;
+    for (uint32_t i = 0; i < count && s->connections.first; i++) {
+        struct connection *conn = s->connections.first;
+        if (conn != s->connections.last) { // to the end of the list: the next tick goes on behind it
+            s->connections.first = conn->next;
+            conn->next->previous = NULL;
+            conn->previous = s->connections.last;
+            conn->next = NULL;
+            s->connections.last->next = conn;
+            s->connections.last = conn;
+        }
+        tick_connection(s, conn);
+    }
+}
+
+static void end_pause_if_due(struct shard *s) {
+    if (s->pause_until_ms == 0 || s->pause_until_ms > s->now_ms) return;
+    s->pause_until_ms = 0;
+    for (struct connection *conn = s->connections.first; conn; conn = conn->next)
+        connection_unstall(conn, STALL_PAUSE);
+}
+
+static void tick(struct shard *s) {
+    s->next_tick_ns = s->now_ns + TICK_NS;
+    s->tick_count++;
+    statistics_tick(&s->stats, s->now_ms, s->io->bytes_in, s->io->bytes_out);
+    tick_connections(s);
+    if (!s->intents.lent) summary_update(s);
+    if (s->active_expire) s->expire_pending = true;
+}
+
+static void expire(struct shard *s, bool busy) {
+    if (!s->expire_pending || s->intents.lent) return;
+    s->expire_pending = keyspace_expire_step(s->keyspace, s->now_ms,
+                                             busy ? EXPIRE_BUDGET_BUSY : EXPIRE_BUDGET_IDLE);
+}
+
+static void begin_stop(struct shard *s) {
+    s->stopping = true;
+    for (struct connection *conn = s->connections.first; conn; conn = conn->next)
+        connection_close(conn);
+}
+
+// ---- the pass --------------------------------------------------------------------------------------
+
+void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
+                int64_t mono_ns) {
+    ASSERT_SHARD(s);
+    s->now_us = wall_us;
+    s->now_ms = wall_us / 1000;
+    s->now_ns = mono_ns;
+    s->stats.passes++;
+    if (s->fleet->nshards > 1) receive_all(s);
+    handle_events(s, events, count);
+    if (s->held_first) request_poll_held(s);
+    shard_settle(s);
+    if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
+    end_pause_if_due(s);
+    timers_run(&s->timers, s->now_ns);
+    if (s->now_ns >= s->next_tick_ns) tick(s);
+    if (s->resumable) resume_all(s);
+    expire(s, count > 0 || s->resumable != NULL);
+    shard_settle(s);
+    if (s->dirty) finish_connections(s);
+    bool was_full = s->outbox_full;
+    flush_messages(s);
+    if (was_full && !s->outbox_full)
+        for (struct connection *conn = s->connections.first; conn; conn = conn->next)
+            connection_unstall(conn, STALL_OUTBOX);
+    ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
+}
+
+int64_t shard_sleep_ns(struct shard *s) {
+    if (s->resumable || s->dirty || s->outbox_full || s->stopping) return s->stopping ? 1000000 : 0;
+    if (s->expire_pending && !s->intents.lent) return 0;
+    int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
+    if (timer_ns < until_ns) until_ns = timer_ns;
+    int64_t sleep_ns = until_ns - s->now_ns;
+    if (s->pause_until_ms > 0) {
+        int64_t pause_ns = (s->pause_until_ms - s->now_ms) * 1000000;
+        if (pause_ns < sleep_ns) sleep_ns = pause_ns;
+    }
+    return sleep_ns > 0 ? sleep_ns : 0;
+}
+
+bool shard_sleep_begin(struct shard *s) {
+    uint32_t n = s->fleet->nshards;
+    if (n == 1) return true;
+    struct shard_face *face = &s->fleet->faces[s->id];
+    atomic_store_explicit(&face->holding, s->held_first != NULL, memory_order_relaxed);
+    atomic_store_explicit(&face->sleeping, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    bool quiet = !s->held_first || !request_held_is_due(s);
+    for (uint32_t from = 0; from < n && quiet; from++)
+        if (from != s->id) quiet = mailbox_is_empty(&s->fleet->mailboxes[from * n + s->id]);
+    if (!quiet) atomic_store_explicit(&face->sleeping, false, memory_order_relaxed);
+    else s->stats.sleeps++;
+    return quiet;
+}
+
+void shard_sleep_end(struct shard *s) {
+    if (s->fleet->nshards == 1) return;
+    atomic_store_explicit(&s->fleet->faces[s->id].sleeping, false, memory_order_relaxed);
+}
+
+bool shard_is_finished(const struct shard *s) {
+    if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0)
+        return false;
+    for (uint32_t to = 0; to < s->fleet->nshards; to++)
+        if (s->outboxes[to].len > 0) return false;
+    return true;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A shard and the fleet of all shards. A shard owns a keyspace, its connections, its io and its
+// statistics; everything in struct shard is touched by its own thread only. What shards share stands in
+// struct fleet: the mailboxes, a few atomic counters, and one line of flags per shard. The core is a
+// state machine: shard_pass() takes events and the time, and leaves its output in io sends and outboxes,
+// so that the same code runs under the real loop (loop.c) and under the seeded simulator.
+#ifndef TORC_SHARDS_SHARD_H
+#define TORC_SHARDS_SHARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/commands/command.h"
+#include "net/io.h"
+#include "net/resp_parser.h"
+#include "shards/config.h"
+#include "shards/intents.h"
+#include "shards/mailbox.h"
+#include "shards/statistics.h"
+#include "shards/timers.h"
+
+#define SHARD_MAX      1024
+#define SHARD_MAGIC    0x5348415244544f52u
+
+struct connection;
+struct request;
+struct shard;
+
+/** What a shard shows to the others: one cache line each. */
+struct shard_face {
+    _Alignas(MAILBOX_LINE) _Atomic bool sleeping; // about to wait, or waiting, in io_poll
+    _Atomic bool holding;                         // has requests that wait for their predecessors
+    _Atomic bool closed;                          // stopping, and nothing of its own is left
+    _Atomic uint32_t connections;                 // assigned and not yet gone
+};
+
+/** The process-wide part. Made before the threads start, freed after they have ended. */
+struct fleet {
+    uint32_t nshards;
+    struct shard **shards;
+    struct mailbox *mailboxes; // [from * nshards + to]
+    struct shard_face *faces;  // [shard]
+    uint64_t hash_seed;
+    char run_id[41];
+    int64_t started_us;                             // wall clock
+    const char *io_reason;                          // why io_uring was not taken; NULL
+    _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket; // of the latest transaction
+    _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;
+    _Atomic bool stop;
+    void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
+};
+
+struct connection_list {
+    struct connection *first, *last;
+};
+
+struct shard {
+    uint64_t magic;
+    uint32_t id;
+    struct fleet *fleet;
+    struct io *io;
+    struct config *config;           // current one; a reference
+    struct engine_settings settings; // what the engine needs of it
+    struct keyspace *keyspace;
+    struct view view; // of the own keyspace
+    struct intents intents;
+
+    int64_t now_us, now_ms; // wall clock of this pass
+    int64_t now_ns;         // monotonic clock of this pass
+
+    struct outbox *outboxes;                // [shard]
+    bool outbox_full;                       // some words did not fit: take no new work
+    bool progressed;                        // a connection's order counter moved in this pass
+    struct request *held_first, *held_last; // runs of requests that wait for predecessors
+
+    struct connection_list connections;
+    uint32_t connection_count;
+    struct connection *dirty; // have output to send, or a state to look at, at the end of the pass
+    struct connection *resumable; // may go on with the bytes they hold
+    struct timers timers;
+    struct resp_args args;  // argument slices of the batch in hand
+    struct buf scratch;     // replies of requests are first written here
+    struct keyspace *spare; // an empty private keyspace for the next transaction
+
+    bool active_expire;  // DEBUG SET-ACTIVE-EXPIRE
+    bool expire_pending; // the last expiry step left something due
+    bool stopping;
+    int64_t pause_until_ms; // CLIENT PAUSE
+    bool pause_writes_only;
+    int64_t next_tick_ns;
+    uint32_t tick_count;
+    struct statistics stats;
+    struct keyspace_summary summary; // of the keyspace, as of the last time it was not lent
+};
+
+/** Makes a fleet of nshards with its mailboxes; shards are added by shard_new. */
+struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id,
+                        int64_t started_us);
+/** Frees the fleet, after its shards. */
+void fleet_free(struct fleet *fleet);
+/** Makes shard `id` of the fleet on its io (owned by the caller) with a reference of its own to config. */
+struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct config *config,
+                        uint64_t random_seed);
+/** Frees a shard whose connections are gone. */
+void shard_free(struct shard *s);
+
+/** One pass: messages and events in, sends and messages out. Times: wall clock in us, monotonic in ns. */
+void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
+                int64_t mono_ns);
+/** How long the shard may sleep now: 0 not at all; only valid right after a pass. */
+int64_t shard_sleep_ns(struct shard *s);
+/** Announces that the shard is going to sleep; false: something has arrived meanwhile, do not. */
+bool shard_sleep_begin(struct shard *s);
+void shard_sleep_end(struct shard *s);
+/** Whether a stopping shard has finished: nothing left to do for itself or, as far as it knows, for others. */
+bool shard_is_finished(const struct shard *s);
+
+/** Takes a new configuration into use (drops the old reference, takes one of the new). */
+void shard_use_config(struct shard *s, struct config *config);
+/** Sends a message to another shard at the end of the pass (or handles it at once when it is for this shard). */
+void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object);
+/** Adopts an accepted socket. */
+void shard_adopt(struct shard *s, int fd, bool is_unix);
+
+/** Runs one command on keyspaces that are ours to touch, with statistics. */
+void shard_run(struct shard *s, struct cmd *c);
+/** Drains what became ready in the intents: parked commands first, then granted parts. */
+void shard_settle(struct shard *s);
+
+/** Copies what INFO shows of the keyspace; only while it is not lent. (session_info.c) */
+void summary_update(struct shard *s);
+
+/** The shard that owns a key. */
+static inline uint32_t shard_of_key(const struct shard *s, struct slice key) {
+    uint32_t n = s->fleet->nshards;
+    return n == 1 ? 0 : hash_slot_shard(hash_slot(key), n);
+}
+
+#define ASSERT_SHARD(s) ASSERT((s)->magic == SHARD_MAGIC)
+
+#endif

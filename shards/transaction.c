@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Transactions: the coordinator's side (describe, start, run, return) and the participants' (register,
+// lend, take back). Each function runs on the one shard that its comment names. Invariant: an entry is in
+// exactly one keyspace, its owner's or the transaction's private one, except that entries lent for reading
+// stay with the owner and nobody changes or frees them until the part is back. Called by dispatch.c,
+// multi.c and, for messages, by the pass of shard.c.
+#include "shards/transaction.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+
+#define TRANSACTION_MAGIC 0x5452414e53414354u
+
+/** A key as described, before the parts are made. */
+struct wanted {
+    size_t text;        // offset in `texts`
+    size_t length;
+    uint64_t hash;
+    uint32_t shard;
+    bool data;
+};
+
+struct transaction {
+    struct work work;                 // of the connection; first member
+    uint64_t magic;
+    struct shard *shard;              // coordinator
+    void (*run)(struct transaction *t, void *context);
+    void *context;
+    bool write, whole, running, withdrawing;
+    uint32_t db;
+    uint32_t whole_shard;             // or UINT32_MAX: all
+    struct wanted *wanted;
+    uint32_t wanted_count, wanted_cap;
+    struct buf texts;
+    uint32_t *index;                  // open addressing: position in wanted, plus one
+    uint32_t index_size;
+    struct part **parts;
+    uint32_t part_count, granted, acknowledgements;
+    struct part_key **places;         // by position in wanted
+    struct keyspace *private;
+    struct keyspace **by_shard;       // whole, all shards
+    struct view view;
+};
+
+// ---- describing (coordinator) ----------------------------------------------------------------------
+
+struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
+                                    void (*run)(struct transaction *t, void *context),
+                                    void *context) {
+    struct transaction *t = mem_calloc(sizeof *t);
+    t->magic = TRANSACTION_MAGIC;
+    t->shard = conn->shard;
+    t->write = write;
+    t->db = db;
+    t->run = run;
+    t->context = context;
+    connection_work_begin(conn, &t->work);
+    return t;
+}
+
+/** The position of a key in wanted, or the free place in the index where it belongs (*found false). */
+static uint32_t index_find(const struct transaction *t, struct slice key, uint64_t hash,
+                           bool *found) {
+    uint32_t mask = t->index_size - 1;
+    uint32_t at = (uint32_t)(hash >> 7) & mask;
+    for (; t->index[at]; at = (at + 1) & mask) {
+        const struct wanted *w = &t->wanted[t->index[at] - 1];
+        if (w->hash != hash || w->length != key.n) continue;
+        if (key.n > 0 && memcmp(t->texts.p + w->text, key.p, key.n) != 0) continue;
+        *found = true;
+        return t->index[at] - 1;
+    }
+    *found = false;
+    return at;
+}
+
+static void index_grow(struct transaction *t) {
+    uint32_t size = t->index_size ? t->index_size * 2 : 16;
+    mem_free(t->index);
+    t->index = mem_calloc(size * sizeof *t->index);
+    t->index_size = size;
+    for (uint32_t i = 0; i < t->wanted_count; i++) {
+        uint32_t at = (uint32_t)(t->wanted[i].hash >> 7) & (size - 1);
+        while (t->index[at]) at = (at + 1) & (size - 1);
+        t->index[at] = i + 1;
+    }
+}
+
+void transaction_add_key(struct transaction *t, struct slice key, bool data) {
+    ASSERT(!t->whole && t->parts == NULL);
+    if (t->wanted_count * 2 >= t->index_size) index_grow(t);
+    uint64_t hash = key_of(t->shard->keyspace, key).hash;
+    bool found;
+    uint32_t at = index_find(t, key, hash, &found);
+    if (found) {
+        t->wanted[at].data |= data;
+        return;
+    }
+    if (t->wanted_count == t->wanted_cap) {
+        t->wanted_cap = t->wanted_cap ? t->wanted_cap * 2 : 8;
+        t->wanted = mem_realloc(t->wanted, t->wanted_cap * sizeof *t->wanted);
+    }
+    t->wanted[t->wanted_count++] = (struct wanted){
+        .text = t->texts.len, .length = key.n, .hash = hash,
+        .shard = shard_of_key(t->shard, key), .data = data};
+    buf_append(&t->texts, key.p, key.n);
+    t->index[at] = t->wanted_count;
+}
+
+void transaction_add_whole(struct transaction *t, uint32_t shard) {
+    ASSERT(t->wanted_count == 0 && t->parts == NULL);
+    t->whole = true;
+    t->whole_shard = shard;
+}
+
+const struct view *transaction_view(const struct transaction *t) {
+    ASSERT(t->running);
+    return &t->view;
+}
+
+bool transaction_watch_expired(const struct transaction *t) {
+    for (uint32_t i = 0; i < t->wanted_count; i++)
+        if (t->places[i]->expired) return true;
+    return false;
+}
+
+// ---- parts (coordinator) ---------------------------------------------------------------------------
+
+static struct part *part_new(struct transaction *t, uint32_t shard, uint32_t keys, size_t bytes) {
+    struct part *part = mem_calloc(sizeof *part + keys * sizeof *part->keys + bytes);
+    part->transaction = t;
+    part->shard = shard;
+    part->db = t->db;
+    part->write = t->write;
+    part->whole = t->whole;
+    return part;
+}
+
+static void make_whole_parts(struct transaction *t) {
+    uint32_t n = t->shard->fleet->nshards;
+    bool all = t->whole_shard == UINT32_MAX;
+    t->part_count = all ? n : 1;
+    t->parts = mem_alloc(t->part_count * sizeof *t->parts);
+    for (uint32_t i = 0; i < t->part_count; i++)
+        t->parts[i] = part_new(t, all ? i : t->whole_shard, 0, 0);
+}
+
+/** One part for each shard that has a key; each holds copies of its keys' texts. */
+static void make_key_parts(struct transaction *t) {
+    uint32_t n = t->shard->fleet->nshards;
+    uint32_t *keys = mem_calloc(n * sizeof *keys);
+    size_t *bytes = mem_calloc(n * sizeof *bytes);
+    struct part **by_shard = mem_calloc(n * sizeof(struct part *));
+    t->parts = mem_alloc(n * sizeof(struct part *));
+    t->places = mem_alloc(t->wanted_count * sizeof(struct part_key *));
+    for (uint32_t i = 0; i < t->wanted_count; i++) {
+        keys[t->wanted[i].shard]++;
+        bytes[t->wanted[i].shard] += t->wanted[i].length;
+    }
+    for (uint32_t i = 0; i < t->wanted_count; i++) {
+        const struct wanted *w = &t->wanted[i];
+        struct part *part = by_shard[w->shard];
+        if (!part) {
+            part = part_new(t, w->shard, keys[w->shard], bytes[w->shard]);
+            part->key_count = keys[w->shard];
+            by_shard[w->shard] = t->parts[t->part_count++] = part;
+            keys[w->shard] = 0;
+            bytes[w->shard] = 0;
+        }
+        uint32_t k = keys[w->shard]++;
+        char *text = (char *)&part->keys[part->key_count] + bytes[w->shard];
+        bytes[w->shard] += w->length;
+        if (w->length > 0) memcpy(text, t->texts.p + w->text, w->length);
+        part->keys[k].key = (struct key){slice_of(text, w->length), w->hash};
+        part->keys[k].data = w->data;
+        t->places[i] = &part->keys[k];
+    }
+    mem_free(keys);
+    mem_free(bytes);
+    mem_free(by_shard);
+}
+
+/** Takes a ticket and asks all participants. */
+static void request_intents(struct transaction *t) {
+    struct shard *s = t->shard;
+    uint64_t ticket = atomic_fetch_add_explicit(&s->fleet->ticket, 1, memory_order_relaxed) + 1;
+    t->granted = 0;
+    t->withdrawing = false;
+    struct part *own = NULL;
+    for (uint32_t i = 0; i < t->part_count; i++) {
+        struct part *part = t->parts[i];
+        part->ticket = ticket;
+        part->state = PART_NEW;
+        if (part->shard == s->id) own = part;
+        else shard_send(s, part->shard, MESSAGE_INTENT, part);
+    }
+    if (own) transaction_part_arrive(s, own);
+}
+
+void transaction_start(struct transaction *t) {
+    t->shard->stats.transactions++;
+    if (t->whole) make_whole_parts(t);
+    else make_key_parts(t);
+    ASSERT(t->part_count > 0);
+    request_intents(t);
+    shard_settle(t->shard);
+}
+
+// ---- lending (participant) -------------------------------------------------------------------------
+
+static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
+    struct db *db = &s->keyspace->dbs[part->db];
+    struct table_ref ref = db_find(db, pk->key);
+    pk->entry = NULL;
+    pk->touched = pk->expired = false;
+    if (!ref.entry) return;
+    int64_t expire_ms = entry_expire_ms(ref.entry);
+    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= s->now_ms) {
+        pk->expired = !pk->data;
+        if (part->write) {
+            s->keyspace->stats.expired_keys++;
+            db_delete(db, pk->key, ref);
+        }
+        return;
+    }
+    if (!pk->data) return;
+    pk->entry = part->write ? db_detach(db, pk->key, ref) : ref.entry;
+}
+
+static void take_back_keys(struct shard *s, struct part *part) {
+    struct db *db = &s->keyspace->dbs[part->db];
+    for (uint32_t k = 0; k < part->key_count; k++) {
+        struct part_key *pk = &part->keys[k];
+        if (part->write && pk->entry) db_attach(db, pk->key, pk->entry);
+        if (pk->touched) db_modified(db, pk->key);
+        pk->entry = NULL;
+    }
+}
+
+void transaction_grant(struct shard *s, struct part *part) {
+    ASSERT_SHARD(s);
+    ASSERT(part->state == PART_GRANTED && part->shard == s->id);
+    if (part->whole) part->keyspace = s->keyspace;
+    for (uint32_t k = 0; k < part->key_count; k++) lend_key(s, part, &part->keys[k]);
+    struct shard *coordinator = part->transaction->shard;
+    if (coordinator == s) transaction_part_granted(s, part);
+    else shard_send(s, coordinator->id, MESSAGE_GRANT, part);
+}
+
+void transaction_part_arrive(struct shard *s, struct part *part) {
+    if (intents_register(&s->intents, part)) return;
+    struct shard *coordinator = part->transaction->shard;
+    if (coordinator == s) transaction_part_refused(s, part);
+    else shard_send(s, coordinator->id, MESSAGE_REFUSED, part);
+}
+
+void transaction_part_return(struct shard *s, struct part *part) {
+    ASSERT(part->state == PART_GRANTED && part->shard == s->id);
+    take_back_keys(s, part);
+    intents_release(&s->intents, part);
+    mem_free(part);
+}
+
+void transaction_part_withdraw(struct shard *s, struct part *part) {
+    if (part->state == PART_GRANTED) take_back_keys(s, part);
+    if (part->state != PART_REFUSED) intents_release(&s->intents, part);
+    struct shard *coordinator = part->transaction->shard;
+    if (coordinator == s) transaction_part_withdrawn(s, part);
+    else shard_send(s, coordinator->id, MESSAGE_WITHDRAWN, part);
+}
+
+// ---- running (coordinator) -------------------------------------------------------------------------
+
+/** A key of the private keyspace changed: its owner will tell the watchers. */
+static void on_private_modified(void *context, struct db *db, struct key key) {
+    struct transaction *t = context;
+    ASSERT(db->index == t->db);
+    bool found;
+    uint32_t at = index_find(t, key.text, key.hash, &found);
+    ASSERT(found && t->write);
+    t->places[at]->touched = true;
+}
+
+static void fill_private(struct transaction *t) {
+    struct shard *s = t->shard;
+    t->private = s->spare;
+    s->spare = NULL;
+    if (!t->private)
+        t->private = keyspace_new(s->keyspace->ndbs, s->id, s->fleet->hash_seed,
+                                  random_next(&s->keyspace->random), NULL);
+    t->private->hooks.context = t;
+    t->private->hooks.modified = on_private_modified;
+    struct db *db = &t->private->dbs[t->db];
+    for (uint32_t i = 0; i < t->wanted_count; i++)
+        if (t->places[i]->entry) db_attach(db, t->places[i]->key, t->places[i]->entry);
+}
+
+/** Takes every entry out again, whatever became of it, and leaves the private keyspace empty. */
+static void empty_private(struct transaction *t) {
+    struct db *db = &t->private->dbs[t->db];
+    for (uint32_t i = 0; i < t->wanted_count; i++) {
+        struct part_key *pk = t->places[i];
+        if (!pk->data) continue;
+        struct table_ref ref = db_find(db, pk->key);
+        pk->entry = ref.entry ? db_detach(db, pk->key, ref) : NULL;
+    }
+    for (uint32_t d = 0; d < t->private->ndbs; d++)
+        ASSERT(db_count(&t->private->dbs[d]) == 0);
+    struct keyspace_stats *from = &t->private->stats, *to = &t->shard->keyspace->stats;
+    // The own keyspace may be lent to somebody else just now; then its counters are not ours to touch.
+    if (!t->shard->intents.lent) {
+        to->hits += from->hits;
+        to->misses += from->misses;
+        to->expired_keys += from->expired_keys;
+        *from = (struct keyspace_stats){0};
+    }
+    if (t->shard->spare) keyspace_free(t->private);
+    else t->shard->spare = t->private;
+    t->private = NULL;
+}
+
+static void run(struct transaction *t) {
+    struct shard *s = t->shard;
+    t->running = true;
+    t->view = (struct view){.nshards = s->fleet->nshards};
+    if (!t->whole) {
+        fill_private(t);
+        t->view.only = t->private;
+        t->view.frozen = !t->write;
+    } else if (t->part_count == 1) {
+        t->view.only = t->parts[0]->keyspace;
+    } else {
+        t->by_shard = mem_alloc(t->part_count * sizeof *t->by_shard);
+        for (uint32_t i = 0; i < t->part_count; i++) t->by_shard[i] = t->parts[i]->keyspace;
+        t->view.by_shard = t->by_shard;
+    }
+    t->run(t, t->context);
+}
+
+void transaction_part_granted(struct shard *s, struct part *part) {
+    struct transaction *t = part->transaction;
+    ASSERT(t->magic == TRANSACTION_MAGIC && t->shard == s);
+    if (t->withdrawing) return;
+    if (++t->granted == t->part_count) run(t);
+}
+
+void transaction_part_refused(struct shard *s, struct part *part) {
+    struct transaction *t = part->transaction;
+    ASSERT(t->magic == TRANSACTION_MAGIC && t->shard == s && !t->running);
+    if (t->withdrawing) return; // it has been sent a withdrawal too, and will answer that
+    t->withdrawing = true;
+    s->stats.transactions_retried++;
+    t->acknowledgements = 1;
+    for (uint32_t i = 0; i < t->part_count; i++)
+        if (t->parts[i] != part) t->acknowledgements++;
+    for (uint32_t i = 0; i < t->part_count; i++) {
+        struct part *other = t->parts[i];
+        if (other == part || other->shard == s->id) continue;
+        shard_send(s, other->shard, MESSAGE_WITHDRAW, other);
+    }
+    for (uint32_t i = 0; i < t->part_count; i++) {
+        struct part *other = t->parts[i];
+        if (other == part || other->shard != s->id) continue;
+        // Our own part may not have been registered yet: it is asked last.
+        if (other->state == PART_NEW) other->state = PART_REFUSED;
+        transaction_part_withdraw(s, other);
+    }
+    transaction_part_withdrawn(s, part);
+}
+
+void transaction_part_withdrawn(struct shard *s, struct part *part) {
+    struct transaction *t = part->transaction;
+    ASSERT(t->magic == TRANSACTION_MAGIC && t->shard == s && t->withdrawing);
+    ASSERT(t->acknowledgements > 0);
+    if (--t->acknowledgements == 0) request_intents(t);
+}
+
+void transaction_finish(struct transaction *t, const struct buf *reply) {
+    struct shard *s = t->shard;
+    ASSERT(t->running);
+    if (t->private) empty_private(t);
+    struct part *own = NULL;
+    for (uint32_t i = 0; i < t->part_count; i++) {
+        struct part *part = t->parts[i];
+        if (part->shard == s->id) own = part;
+        else shard_send(s, part->shard, MESSAGE_RETURN, part);
+    }
+    if (own) transaction_part_return(s, own);
+    connection_work_done(t->work.connection, reply->p, reply->len);
+    buf_free(&t->texts);
+    mem_free(t->wanted);
+    mem_free(t->index);
+    mem_free(t->parts);
+    mem_free(t->places);
+    mem_free(t->by_shard);
+    t->magic = 0;
+    mem_free(t);
+}
+
+// ---- one command -----------------------------------------------------------------------------------
+
+/** A command with copied arguments that waits for its transaction. */
+struct pending_command {
+    const struct command *spec;
+    int argc;
+    struct slice argv[];
+};
+
+static void run_command(struct transaction *t, void *context) {
+    struct pending_command *pending = context;
+    struct connection *conn = t->work.connection;
+    struct buf bytes = {0};
+    struct reply reply;
+    reply_init(&reply, &bytes, conn->proto);
+    struct cmd c = {.spec = pending->spec,
+                    .argc = pending->argc,
+                    .argv = pending->argv,
+                    .reply = &reply,
+                    .view = transaction_view(t),
+                    .settings = &t->shard->settings,
+                    .now_ms = t->shard->now_ms,
+                    .db = conn->db,
+                    .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0};
+    shard_run(t->shard, &c);
+    transaction_finish(t, &bytes);
+    buf_free(&bytes);
+    mem_free(pending);
+}
+
+static struct pending_command *copy_command(const struct parsed *p) {
+    size_t bytes = 0;
+    for (int i = 0; i < p->argc; i++) bytes += p->argv[i].n;
+    struct pending_command *copy =
+        mem_alloc(sizeof *copy + (size_t)p->argc * sizeof(struct slice) + bytes);
+    copy->spec = p->spec;
+    copy->argc = p->argc;
+    char *to = (char *)(copy->argv + p->argc);
+    for (int i = 0; i < p->argc; i++) {
+        if (p->argv[i].n > 0) memcpy(to, p->argv[i].p, p->argv[i].n);
+        copy->argv[i] = slice_of(to, p->argv[i].n);
+        to += p->argv[i].n;
+    }
+    return copy;
+}
+
+void transaction_command(struct connection *conn, const struct parsed *p) {
+    struct pending_command *pending = copy_command(p);
+    bool write = (p->spec->flags & COMMAND_WRITE) != 0;
+    struct transaction *t = transaction_new(conn, write, conn->db, run_command, pending);
+    uint32_t n = conn->shard->fleet->nshards;
+    if (p->spec->where == WHERE_CURSOR) {
+        transaction_add_whole(t, command_cursor_shard(p->argv[1], n));
+    } else if (p->spec->where == WHERE_ALL || (p->spec->flags & COMMAND_MANY_DBS)) {
+        transaction_add_whole(t, UINT32_MAX);
+    } else {
+        int count = command_keys(p->spec, p->argc, p->argv, NULL, 0);
+        struct key_position *keys = mem_alloc((size_t)count * sizeof *keys);
+        command_keys(p->spec, p->argc, p->argv, keys, count);
+        for (int i = 0; i < count; i++) transaction_add_key(t, p->argv[keys[i].arg], true);
+        mem_free(keys);
+    }
+    transaction_start(t);
+}
