@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sends the same random commands to stock Redis and to torc; their answers must agree.
+
+    differential.py --commands 1000000 --seed 7 --resp 3 --shards 4 --io-backend epoll
+
+The oracle is a redis-server (Debian's by default). Where Redis 7.0 and 7.2 differ, 7.2 is right:
+compare.py lists each such difference by name. On a difference the seed and the fewest commands
+that show it are printed, and the exit code is 1.
+"""
+import argparse
+import pathlib
+import shutil
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import driver  # noqa: E402
+from compare import KNOWN_DIFFERENCES  # noqa: E402,F401  (where users look for the list)
+from generator import Generator  # noqa: E402
+from lib.server import Server, default_binary, redis_version  # noqa: E402
+
+
+def arguments(argv):
+    """The parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--commands", type=int, default=100000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resp", type=int, choices=(2, 3), default=2)
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--io-backend", default="auto")
+    parser.add_argument("--oracle", default=shutil.which("redis-server") or "redis-server")
+    parser.add_argument("--torc", default=default_binary())
+    parser.add_argument("--batch", type=int, default=100, help="average commands in a pipeline")
+    parser.add_argument("--epoch", type=int, default=50000,
+                        help="commands between two comparisons of the whole keyspace")
+    parser.add_argument("--keep-going", action="store_true",
+                        help="go on after a difference and list all kinds at the end")
+    parser.add_argument("--no-shrink", action="store_true")
+    return parser.parse_args(argv)
+
+
+def run_step(pair, step, in_multi):
+    """Run one step; the number of commands it took. Raises driver.Difference."""
+    kind, connection = step[:2]
+    if kind == "batch":
+        pair.run(connection, step[2], in_multi[connection])
+        return len(step[2])
+    if kind == "scan":
+        oracle, torc = pair.scan_all(connection, step[2])
+        if isinstance(oracle, set) and isinstance(torc, set):
+            oracle, torc = sorted(oracle - torc)[:20], sorted(torc - oracle)[:20]
+        pair.require([b"SCAN", b"0"] + step[2], oracle, torc)
+        return 1
+    pair.run(connection, step[2], False)
+    time.sleep(0.03)
+    pair.run(connection, step[3], False)
+    return len(step[2]) + len(step[3])
+
+
+def run(options, pair, out=sys.stdout):
+    """Run the whole stream; the list of (difference, minimal commands) found."""
+    generator = Generator(options.seed, options.batch)
+    found, done, epoch_start, kinds = [], 0, 0, {}
+    started = time.monotonic()
+    for step in generator.steps():
+        try:
+            done += run_step(pair, step, generator.in_multi)
+            if done - epoch_start < options.epoch and done < options.commands:
+                continue
+            if any(generator.in_multi):
+                continue
+            pair.compare_keyspaces()
+        except driver.Difference as difference:
+            kind = (difference.args_sent[0].lower(), str(difference.oracle)[:80],
+                    str(difference.torc)[:80])
+            kinds[kind] = kinds.get(kind, 0) + 1
+            if kinds[kind] == 1:
+                found.append(report(options, pair, difference, out))
+            generator.in_multi = [False] * len(generator.in_multi)
+            done = max(done, epoch_start + difference.index)
+            if not options.keep_going:
+                break
+        epoch_start = done
+        pair.begin_epoch()
+        if done >= options.commands:
+            break
+    seconds = time.monotonic() - started
+    print("%d commands in %.1f s (%d per s), seed %d, RESP%d, %d shard(s): %d difference(s)" % (
+        done, seconds, done / seconds, options.seed, options.resp, options.shards, len(found)),
+        file=out)
+    for name, count in sorted(pair.explained.items()):
+        print("  known difference, %d times: %s" % (count, name), file=out)
+    if options.keep_going:
+        for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
+            print("  %d times: %s: oracle %s torc %s" % (count, *kind), file=out)
+    return found
+
+
+def report(options, pair, difference, out):
+    """Print a difference with the fewest commands that show it."""
+    print("DIFFERENCE, seed %d: %s\n  oracle: %.2000r\n  torc:   %.2000r" % (
+        options.seed, difference, difference.oracle, difference.torc), file=out)
+    if options.no_shrink:
+        return difference, None
+    log = pair.log[:difference.index + 1]
+    minimal, again = driver.shrink(pair, log)
+    if again is None:
+        print("  a replay of the %d commands of its epoch does not show it again; the last:"
+              % len(log), file=out)
+        minimal = driver.related(log, log[-1])[-20:]
+    else:
+        print("  shown by these %d commands (connection, arguments):" % len(minimal), file=out)
+    for connection, args, _ in minimal:
+        print("    %d %s" % (connection, driver.show(args)), file=out)
+    if again is not None:
+        print("  the last one's replies:\n    oracle: %.2000r\n    torc:   %.2000r" % (
+            again.oracle, again.torc), file=out)
+    out.flush()
+    return difference, minimal
+
+
+def start_pair(options):
+    """Both servers and the connections to them: (pair, oracle, torc)."""
+    oracle = Server(binary=options.oracle)
+    try:
+        torc = Server({"shards": options.shards, "io-backend": options.io_backend},
+                      binary=options.torc)
+    except BaseException:
+        oracle.stop()
+        raise
+    version = redis_version(options.oracle)
+    addresses = [("127.0.0.1", oracle.port), ("127.0.0.1", torc.port)]
+    return driver.Pair(addresses, options.resp, known=version and version < (7, 2)), oracle, torc
+
+
+def main(argv=None, out=sys.stdout):
+    """Run as the command line says; the exit code."""
+    options = arguments(argv)
+    pair, oracle, torc = start_pair(options)
+    try:
+        found = run(options, pair, out)
+    except BaseException:
+        print("seed %d; the last commands sent (connection, arguments):" % options.seed, file=out)
+        for connection, args, _ in pair.log[-2 * options.batch:]:
+            print("    %d %s" % (connection, driver.show(args)), file=out)
+        print("torc's log:\n%s" % torc.log(4000), file=out)
+        raise
+    finally:
+        pair.close()
+        oracle.stop()
+        torc.stop()
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
