@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Choice of the I/O backend: fills in the options' defaults, makes the io that was asked for, and with
-// "auto" falls back from io_uring to epoll with the reason. Stateless; called once by each shard's
-// thread at its start. What works is found by trying it, never by the kernel's version.
+// Choice of the I/O backend: fills in the options' defaults, makes the io that was asked for, and
+// with "auto" falls back from io_uring to epoll with the reason. Stateless; called once by each
+// shard's thread at its start. What works is found by trying it, never by the kernel's version.
 #include "net/io.h"
 
 #include <errno.h>

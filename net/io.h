@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The I/O interface of a shard: operations are started, their completions come back as events. It has
-// two implementations, io_uring (io_uring.c) and epoll (io_epoll.c), and a third in the simulator. One
-// struct io belongs to one thread; only io_wake() may be called from another. At most one receive and
-// one send are in progress for a connection. Error law: negative errno; an operation that was refused at
-// the call never completes with an event.
+// The I/O interface of a shard: operations are started, their completions come back as events. It
+// has two implementations, io_uring (io_uring.c) and epoll (io_epoll.c), and a third in the
+// simulator. One struct io belongs to one thread; only io_wake() may be called from another. At
+// most one receive and one send are in progress for a connection. Error law: negative errno; an
+// operation that was refused at the call never completes with an event.
 //
 // Life of a connection: io_attach (receiving starts) -> any number of IO_RECV, one IO_SENT for each
 // io_send -> IO_EOF or IO_ERROR at most once -> io_close -> IO_CLOSED. Until IO_CLOSED the memory
@@ -18,7 +18,10 @@
 
 struct io;
 
-/** Embedded as the first member of whatever represents a connection. Private to the backend but for fd. */
+/**
+ * Embedded as the first member of whatever represents a connection. Private to the backend but for
+ * fd.
+ */
 struct io_conn {
     int fd;
     uint32_t state;     // backend's flags
@@ -30,11 +33,11 @@ struct io_conn {
 };
 
 enum io_event_kind {
-    IO_ACCEPT, // a connection arrived: fd (owned by the receiver now, non-blocking, close-on-exec), tag of the listener
+    IO_ACCEPT, // a connection arrived: its fd (now the receiver's; non-blocking, close-on-exec)
     IO_RECV,   // bytes arrived: data, length > 0
     IO_EOF,    // the peer will send no more
     IO_ERROR,  // receiving failed: result is a negative errno; nothing more will arrive
-    IO_SENT, // the whole send has been taken by the kernel (result 0), or it failed (negative errno)
+    IO_SENT,   // the kernel has taken the whole send (result 0), or it failed (negative errno)
     IO_CLOSED, // the connection is gone; its memory is the owner's again
     IO_WAKE,   // another thread called io_wake
 };
@@ -75,17 +78,17 @@ struct io {
 };
 
 /**
- * Makes an io of the named backend: "io_uring", "epoll", or "auto", which takes io_uring where it works
- * and epoll otherwise; then *reason is a static text that says why io_uring was not taken (else NULL).
- * Must be called on the thread that will use it. Returns 0 or a negative errno.
+ * Makes an io of the named backend: "io_uring", "epoll", or "auto", which takes io_uring where it
+ * works and epoll otherwise; then *reason is a static text that says why io_uring was not taken
+ * (else NULL). Must be called on the thread that will use it. Returns 0 or a negative errno.
  */
 int io_create(struct io **out, const char *backend, const struct io_options *options,
               const char **reason);
 
 /**
- * Submits what was started since the last call, and collects events: waits up to timeout_ns (0: not at
- * all, negative: without limit) while there is none. Data of the previous call's events becomes invalid.
- * Returns the number of events (>= 0, also 0 on a signal or timeout) or a negative errno.
+ * Submits what was started since the last call, and collects events: waits up to timeout_ns (0: not
+ * at all, negative: without limit) while there is none. Data of the previous call's events becomes
+ * invalid. Returns the number of events (>= 0, also 0 on a signal or timeout) or a negative errno.
  */
 static inline int io_poll(struct io *io, struct io_event *events, int max, int64_t timeout_ns) {
     return io->ops->poll(io, events, max, timeout_ns);
@@ -98,26 +101,38 @@ static inline int io_listen(struct io *io, int fd, uint32_t tag) {
 static inline void io_attach(struct io *io, struct io_conn *conn, int fd) {
     io->ops->attach(io, conn, fd);
 }
-/** Asks to deliver no more bytes until io_recv_resume. What the kernel has already handed out may still arrive. EOF and errors too. Idempotent. */
+/**
+ * Asks to deliver no more bytes until io_recv_resume. What the kernel has already handed out may
+ * still arrive. EOF and errors too. Idempotent.
+ */
 static inline void io_recv_pause(struct io *io, struct io_conn *conn) {
     io->ops->recv_pause(io, conn);
 }
 static inline void io_recv_resume(struct io *io, struct io_conn *conn) {
     io->ops->recv_resume(io, conn);
 }
-/** Sends n > 0 bytes at p, completely; p stays the caller's and must not change until IO_SENT (or IO_CLOSED). Started at the next io_poll. */
+/**
+ * Sends n > 0 bytes at p, completely; p stays the caller's and must not change until IO_SENT (or
+ * IO_CLOSED). Started at the next io_poll.
+ */
 static inline void io_send(struct io *io, struct io_conn *conn, const void *p, size_t n) {
     io->ops->send(io, conn, p, n);
 }
-/** Ends the connection: cancels what is in progress, closes the fd; IO_CLOSED follows. An unfinished send is given up (no IO_SENT). Idempotent. */
+/**
+ * Ends the connection: cancels what is in progress, closes the fd; IO_CLOSED follows. An unfinished
+ * send is given up (no IO_SENT). Idempotent.
+ */
 static inline void io_close(struct io *io, struct io_conn *conn) { io->ops->close(io, conn); }
 /**
- * Makes io's owner return from io_poll with IO_WAKE; wake-ups that were not seen yet count as one. Any
- * thread; `from` is the caller's own io, or NULL. With `from`, the wake-up may travel with the caller's
- * next io_poll: a thread that will not poll again passes NULL.
+ * Makes io's owner return from io_poll with IO_WAKE; wake-ups that were not seen yet count as one.
+ * Any thread; `from` is the caller's own io, or NULL. With `from`, the wake-up may travel with the
+ * caller's next io_poll: a thread that will not poll again passes NULL.
  */
 static inline void io_wake(struct io *io, struct io *from) { io->ops->wake(io, from); }
-/** Frees io. Connections are closed before (IO_CLOSED seen), and no other thread may wake it any more. */
+/**
+ * Frees io. Connections are closed before (IO_CLOSED seen), and no other thread may wake it any
+ * more.
+ */
 static inline void io_destroy(struct io *io) { io->ops->destroy(io); }
 
 #endif

@@ -10,12 +10,18 @@
 #define IO_LISTENERS_MAX   32        // listening sockets of one io
 #define IO_ACCEPT_PAUSE_NS 100000000 // how long accepting rests when descriptors or memory ran out
 
-/** Whether accept failed for want of descriptors or memory, or because the socket is none any more: trying again at once is no use. */
+/**
+ * Whether accept failed for want of descriptors or memory, or because the socket is none any more:
+ * trying again at once is no use.
+ */
 bool io__accept_must_rest(int error);
 
 /** Makes an epoll io. 0 or a negative errno. */
 int io__epoll_create(struct io **out, const struct io_options *options);
-/** Makes an io_uring io after proving that the kernel does what it needs. On failure *reason is a static text. */
+/**
+ * Makes an io_uring io after proving that the kernel does what it needs. On failure *reason is a
+ * static text.
+ */
 int io__uring_create(struct io **out, const struct io_options *options, const char **reason);
 
 #endif

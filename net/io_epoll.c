@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The I/O interface over epoll, for hosts where io_uring is blocked. One object belongs to one shard's
-// thread; only `wake` runs on others, and touches the eventfd and the flag beside it. Connections are
-// watched edge-triggered: what epoll says goes into flags of the connection at once and the connection
-// into one of two lists (work: sends, errors and closings to carry out; ready: bytes to read), so no
-// epoll_event outlives a poll and pausing costs nothing. One pass: sends, epoll_wait, accepts, reads.
-// Invariant: a connection with READABLE set that is neither paused nor ended is in the ready list.
+// The I/O interface over epoll, for hosts where io_uring is blocked. One object belongs to one
+// shard's thread; only `wake` runs on others, and touches the eventfd and the flag beside it.
+// Connections are watched edge-triggered: what epoll says goes into flags of the connection at once
+// and the connection into one of two lists (work: sends, errors and closings to carry out; ready:
+// bytes to read), so no epoll_event outlives a poll and pausing costs nothing. One pass: sends,
+// epoll_wait, accepts, reads. Invariant: a connection with READABLE set that is neither paused nor
+// ended is in the ready list.
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -58,8 +59,8 @@ struct io_epoll {
     int epoll_fd, wake_fd;
     atomic_bool wake_pending;
     bool wake_seen;
-    bool skipped_wait;           // the latest poll reported the ends of sends without looking further
-    bool no_pwait2; // the kernel or a filter refuses epoll_pwait2
+    bool skipped_wait; // the latest poll reported the ends of sends without looking further
+    bool no_pwait2;    // the kernel or a filter refuses epoll_pwait2
     struct conn_list work, ready;
     char *arena; // receive memory of one pass, handed out from the front
     size_t arena_size, arena_used;
@@ -152,7 +153,8 @@ static void try_send(struct io_epoll *e, struct io_conn *c, struct event_sink *s
         if (error == EAGAIN || error == EWOULDBLOCK) {
             if (c->state & WANT_OUT) return;
             c->state |= WANT_OUT;
-            // Modifying looks at the socket again, so an edge between the send and here is not lost.
+            // Modifying looks at the socket again, so an edge between the send and here is not
+            // lost.
             error = -watch(e, EPOLL_CTL_MOD, c);
             if (error == 0) return;
             c->state &= ~WANT_OUT;
@@ -163,7 +165,9 @@ static void try_send(struct io_epoll *e, struct io_conn *c, struct event_sink *s
     on_send_end(e, c, 0, sink);
 }
 
-/** Carries out sends, reports of failed attaching, and closings, as far as there is room for events. */
+/**
+ * Carries out sends, reports of failed attaching, and closings, as far as there is room for events.
+ */
 static void run_work(struct io_epoll *e, struct event_sink *sink) {
     struct io_conn *last = e->work.tail;
     while (e->work.head != NULL && sink->n < sink->max) {
@@ -200,7 +204,8 @@ static bool try_recv(struct io_epoll *e, struct io_conn *c, struct event_sink *s
         emit(sink, IO_RECV, c, 0);
         sink->v[sink->n - 1].data = p;
         sink->v[sink->n - 1].length = n;
-        // A buffer that was not filled means the socket was empty: whatever comes later is a new edge.
+        // A buffer that was not filled means the socket was empty: whatever comes later is a new
+        // edge.
         if (n == e->recv_size || (c->state & HANGUP))
             ready_add(e, c);
         else
@@ -216,7 +221,10 @@ static bool try_recv(struct io_epoll *e, struct io_conn *c, struct event_sink *s
     return true;
 }
 
-/** Reads once from every connection that was ready when the round began, in the order they became so. */
+/**
+ * Reads once from every connection that was ready when the round began, in the order they became
+ * so.
+ */
 static void run_ready(struct io_epoll *e, struct event_sink *sink) {
     struct io_conn *last = e->ready.tail;
     while (e->ready.head != NULL && sink->n < sink->max) {
@@ -239,7 +247,8 @@ static void run_ready(struct io_epoll *e, struct event_sink *sink) {
 
 static void watch_listener(struct io_epoll *e, int i) {
     struct listener *l = &e->listeners[i];
-    // Level-triggered, because a poll takes a bounded number; exclusive, because shards may share the socket.
+    // Level-triggered, because a poll takes a bounded number; exclusive, because shards may share
+    // the socket.
     struct epoll_event ev = {.events = EPOLLIN | EPOLLEXCLUSIVE,
                              .data.u64 = ((uint64_t)i << DATA_SHIFT) | DATA_LISTENER};
     l->watched = epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, l->fd, &ev) == 0;
@@ -252,7 +261,10 @@ static void rest_listener(struct io_epoll *e, struct listener *l) {
     e->resting++;
 }
 
-/** Ends the rest of listeners whose time has come; returns the timeout, shortened to the next such time. */
+/**
+ * Ends the rest of listeners whose time has come; returns the timeout, shortened to the next such
+ * time.
+ */
 static int64_t end_rests(struct io_epoll *e, int64_t timeout_ns) {
     int64_t now_ns = clock_monotonic_ns();
     for (int i = 0; i < e->listener_count; i++) {
@@ -332,9 +344,9 @@ static int epoll_poll(struct io *io, struct io_event *events, int max, int64_t t
     e->base.polls++;
     e->arena_used = 0;
     run_work(e, &sink);
-    // Sends that ended at once are told at once: asking for readiness now as well would be one system
-    // call more in each pass, since the next poll asks anyway. Not twice in a row: who sends all the
-    // time must not keep the others from being seen.
+    // Sends that ended at once are told at once: asking for readiness now as well would be one
+    // system call more in each pass, since the next poll asks anyway. Not twice in a row: who sends
+    // all the time must not keep the others from being seen.
     e->skipped_wait = sink.n > 0 && !e->skipped_wait;
     if (e->skipped_wait) return sink.n;
     if (unlikely(e->resting > 0)) timeout_ns = end_rests(e, timeout_ns);

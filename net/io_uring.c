@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The I/O interface over io_uring: multishot accept, multishot receive into one shared ring of buffers,
-// one send in flight for each connection, all handed over by the one system call that also waits. One
-// object belongs to one shard's thread; only `wake` runs on others. Invariants: a connection's `pending`
-// counts the operations that will still name it in a completion, and IO_CLOSED is not told before it is
-// zero; a buffer is the kernel's, or in `lent` (the owner's until the next poll), or named by a completion
-// not yet taken. Whether a connection waits in a list shows in its flags.
+// The I/O interface over io_uring: multishot accept, multishot receive into one shared ring of
+// buffers, one send in flight for each connection, all handed over by the one system call that also
+// waits. One object belongs to one shard's thread; only `wake` runs on others. Invariants: a
+// connection's `pending` counts the operations that will still name it in a completion, and
+// IO_CLOSED is not told before it is zero; a buffer is the kernel's, or in `lent` (the owner's
+// until the next poll), or named by a completion not yet taken. Whether a connection waits in a
+// list shows in its flags.
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -18,29 +19,30 @@
 #include "net/io_backends.h"
 #include "net/io_uring_ring.h"
 
-#define SEND_MAX (1U << 30)  // bytes of one send operation
+#define SEND_MAX (1U << 30) // bytes of one send operation
 
 enum {
     ATTACHED = 1 << 0,
-    RECEIVING = 1 << 1,       // the multishot receive is with the kernel
-    RECV_CANCELING = 1 << 2,  // and a cancellation of it, too
+    RECEIVING = 1 << 1,      // the multishot receive is with the kernel
+    RECV_CANCELING = 1 << 2, // and a cancellation of it, too
     PAUSED = 1 << 3,
-    RECV_ENDED = 1 << 4,      // IO_EOF or IO_ERROR was delivered
+    RECV_ENDED = 1 << 4, // IO_EOF or IO_ERROR was delivered
     SENDING = 1 << 5,
     CLOSING = 1 << 6,
-    STARVED = 1 << 7,         // in the list of those that found no buffer
-    CLOSED = 1 << 8,          // in the list of those whose IO_CLOSED is to be delivered
+    STARVED = 1 << 7, // in the list of those that found no buffer
+    CLOSED = 1 << 8,  // in the list of those whose IO_CLOSED is to be delivered
 };
 
-// What an operation is, in the low bits of its user_data; above them the address of what it belongs to.
+// What an operation is, in the low bits of its user_data; above them the address of what it belongs
+// to.
 enum op {
-    OP_RECV,     // io_conn
-    OP_SEND,     // io_conn
-    OP_CANCEL,   // io_conn
-    OP_ACCEPT,   // listener
-    OP_WAKE,     // none: the message of another ring
-    OP_EVENTFD,  // none: the read of our eventfd
-    OP_MESSAGE,  // io_uring_io that was to be woken; completes on failure only
+    OP_RECV,    // io_conn
+    OP_SEND,    // io_conn
+    OP_CANCEL,  // io_conn
+    OP_ACCEPT,  // listener
+    OP_WAKE,    // none: the message of another ring
+    OP_EVENTFD, // none: the read of our eventfd
+    OP_MESSAGE, // io_uring_io that was to be woken; completes on failure only
     OP_MASK = 7,
 };
 
@@ -48,7 +50,7 @@ struct listener {
     int fd;
     uint32_t tag;
     bool armed;
-    int64_t rest_until_ns;  // not armed: when to try again
+    int64_t rest_until_ns; // not armed: when to try again
 };
 
 struct io_uring_io {
@@ -60,10 +62,10 @@ struct io_uring_io {
     uint64_t eventfd_value;
     struct io_conn *starved_head, *starved_tail;
     struct io_conn *closed_head, *closed_tail;
-    uint16_t *lent;  // buffers named by the events of the latest poll
+    uint16_t *lent; // buffers named by the events of the latest poll
     unsigned lent_count;
     int listener_count;
-    int resting;  // listeners that are not armed
+    int resting; // listeners that are not armed
     struct listener listeners[IO_LISTENERS_MAX];
 };
 
@@ -72,9 +74,7 @@ struct event_sink {
     int n, max;
 };
 
-static struct io_uring_io *of(struct io *io) {
-    return (struct io_uring_io *)io;
-}
+static struct io_uring_io *of(struct io *io) { return (struct io_uring_io *)io; }
 
 /** The one place that writes user_data. */
 static void name_op(struct io_uring_sqe *sqe, enum op op, void *owner) {
@@ -83,9 +83,7 @@ static void name_op(struct io_uring_sqe *sqe, enum op op, void *owner) {
     io_uring_sqe_set_data64(sqe, address | (uint64_t)op);
 }
 
-static uint64_t op_name(enum op op, const void *owner) {
-    return (uintptr_t)owner | (uint64_t)op;
-}
+static uint64_t op_name(enum op op, const void *owner) { return (uintptr_t)owner | (uint64_t)op; }
 
 static struct io_event *emit(struct event_sink *sink, enum io_event_kind kind, struct io_conn *conn,
                              int result) {
@@ -99,8 +97,10 @@ static struct io_event *emit(struct event_sink *sink, enum io_event_kind kind, s
 
 static void list_add(struct io_conn **head, struct io_conn **tail, struct io_conn *c) {
     c->next = NULL;
-    if (*head == NULL) *head = c;
-    else (*tail)->next = c;
+    if (*head == NULL)
+        *head = c;
+    else
+        (*tail)->next = c;
     *tail = c;
 }
 
@@ -123,8 +123,10 @@ static void close_when_idle(struct io_uring_io *u, struct io_conn *c) {
 
 static void arm_recv(struct io_uring_io *u, struct io_conn *c, bool multishot) {
     struct io_uring_sqe *sqe = uring__sqe(&u->ring);
-    if (multishot) io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
-    else io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+    if (multishot)
+        io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
+    else
+        io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
     sqe->buf_group = URING_BUFFER_GROUP;
     name_op(sqe, OP_RECV, c);
@@ -138,8 +140,10 @@ static void arm_recv(struct io_uring_io *u, struct io_conn *c, bool multishot) {
  */
 static void want_recv(struct io_uring_io *u, struct io_conn *c) {
     if (c->state & (RECEIVING | PAUSED | RECV_ENDED | CLOSING | STARVED)) return;
-    if (unlikely(u->starved_head != NULL)) starved_add(u, c);
-    else arm_recv(u, c, true);
+    if (unlikely(u->starved_head != NULL))
+        starved_add(u, c);
+    else
+        arm_recv(u, c, true);
 }
 
 static void cancel_op(struct io_uring_io *u, struct io_conn *c, enum op op) {
@@ -193,12 +197,10 @@ static void on_recv_error(struct io_uring_io *u, struct io_conn *c, int error,
         return;
     case EINTR:
     case EAGAIN:
-    case ECANCELED:  // paused, and perhaps resumed since
+    case ECANCELED: // paused, and perhaps resumed since
         want_recv(u, c);
         return;
-    default:
-        c->state |= RECV_ENDED;
-        emit(sink, IO_ERROR, c, -error);
+    default: c->state |= RECV_ENDED; emit(sink, IO_ERROR, c, -error);
     }
 }
 
@@ -260,7 +262,8 @@ static void on_cancel(struct io_uring_io *u, struct io_conn *c) {
     c->pending--;
     if (c->state & CLOSING) close_when_idle(u, c);
     // Resumed and paused again meanwhile: this cancellation was meant for the receive before.
-    else if (c->state & PAUSED) cancel_recv(u, c);
+    else if (c->state & PAUSED)
+        cancel_recv(u, c);
 }
 
 static void on_accept(struct io_uring_io *u, struct listener *l, const struct io_uring_cqe *cqe,
@@ -348,8 +351,8 @@ static void return_buffers(struct io_uring_io *u) {
 
 /**
  * Arms the receives that had found no buffer, first come first served, at most as many as there are
- * buffers: more would only fail again. Each for one buffer, since a busy connection would take all that
- * a multishot receive can get, and then to the end of the line while there is one.
+ * buffers: more would only fail again. Each for one buffer, since a busy connection would take all
+ * that a multishot receive can get, and then to the end of the line while there is one.
  */
 static void feed_starved(struct io_uring_io *u) {
     uint32_t budget = u->ring.buffer_count;
@@ -366,7 +369,10 @@ static void feed_starved(struct io_uring_io *u) {
     }
 }
 
-/** Arms listeners that have rested long enough; returns the timeout, shortened to the next such time. */
+/**
+ * Arms listeners that have rested long enough; returns the timeout, shortened to the next such
+ * time.
+ */
 static int64_t end_rests(struct io_uring_io *u, int64_t timeout_ns) {
     int64_t now_ns = clock_monotonic_ns();
     for (int i = 0; i < u->listener_count; i++) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Making an io_uring and proving it: the ring with the best task-work mode that the kernel grants, the
-// provided-buffer ring, and a trial of multishot receive on a socket pair, because versions and
-// opcode lists say little where a filter or a back-port is involved. Also entering the kernel, where
-// all the odd errno values are dealt with. Owned by one io; runs on its shard's thread.
+// Making an io_uring and proving it: the ring with the best task-work mode that the kernel grants,
+// the provided-buffer ring, and a trial of multishot receive on a socket pair, because versions and
+// opcode lists say little where a filter or a back-port is involved. Also entering the kernel,
+// where all the odd errno values are dealt with. Owned by one io; runs on its shard's thread.
 // Invariant: what uring__open accepted works without a further check.
 #include "net/io_uring_ring.h"
 
@@ -107,8 +107,8 @@ static int register_buffers(struct uring_ring *u, const struct io_options *optio
                             const char **reason) {
     u->buffer_count = options->recv_buffers;
     u->buffer_size = options->recv_buffer_size;
-    // One line more than a power of two, so that the beginnings of the buffers, all that short requests
-    // touch, do not fall into the same few sets of the cache.
+    // One line more than a power of two, so that the beginnings of the buffers, all that short
+    // requests touch, do not fall into the same few sets of the cache.
     u->stride = ((size_t)u->buffer_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     if (u->stride % PAGE_BYTES == 0) u->stride += CACHE_LINE;
     size_t slots_size = u->buffer_count * sizeof(struct io_uring_buf);
@@ -225,8 +225,8 @@ struct io_uring_sqe *uring__sqe(struct uring_ring *u) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
     for (int tries = 0; unlikely(sqe == NULL); tries++) {
         int rc = enter(u, flush(u), 0, 0, NULL, 0);
-        // The kernel has no memory for requests: losing an operation is no answer, and neither is waiting
-        // for ever.
+        // The kernel has no memory for requests: losing an operation is no answer, and neither is
+        // waiting for ever.
         ASSERT(tries < SUBMIT_TRIES);
         if (rc < 0 && rc != -EINTR) rest_ms(1);
         sqe = io_uring_get_sqe(&u->ring);

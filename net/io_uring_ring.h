@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// One io_uring with its ring of receive buffers: setting up and proving that the kernel does what the
-// backend needs (io_uring_ring.c), queueing, entering the kernel. It knows nothing of connections. One
-// thread makes and uses it, always the same (IORING_SETUP_SINGLE_ISSUER). Private to the io_uring
-// backend (io_uring.c).
+// One io_uring with its ring of receive buffers: setting up and proving that the kernel does what
+// the backend needs (io_uring_ring.c), queueing, entering the kernel. It knows nothing of
+// connections. One thread makes and uses it, always the same (IORING_SETUP_SINGLE_ISSUER). Private
+// to the io_uring backend (io_uring.c).
 #ifndef TORC_NET_IO_URING_RING_H
 #define TORC_NET_IO_URING_RING_H
 
@@ -27,7 +27,10 @@ struct uring_ring {
     uint32_t buffer_size, buffer_count;
 };
 
-/** Sets up and tries out. On failure returns a negative errno, *reason says why; nothing is left behind. */
+/**
+ * Sets up and tries out. On failure returns a negative errno, *reason says why; nothing is left
+ * behind.
+ */
 int uring__open(struct uring_ring *u, const struct io_options *options, const char **reason);
 void uring__close(struct uring_ring *u);
 
@@ -35,9 +38,9 @@ void uring__close(struct uring_ring *u);
 struct io_uring_sqe *uring__sqe(struct uring_ring *u);
 
 /**
- * Hands over what is queued and, with timeout_ns != 0, sleeps until a completion is there or time is up
- * (negative: without limit). Makes no system call when there is nothing to do in the kernel. Returns 0
- * (also when nothing came, or on a signal) or a negative errno.
+ * Hands over what is queued and, with timeout_ns != 0, sleeps until a completion is there or time
+ * is up (negative: without limit). Makes no system call when there is nothing to do in the kernel.
+ * Returns 0 (also when nothing came, or on a signal) or a negative errno.
  */
 int uring__enter(struct uring_ring *u, int64_t timeout_ns);
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Listening sockets and what has to be set on sockets. Stateless but for the set that the caller owns;
-// runs on the main thread at start, tuning and address texts on shard threads. Addresses follow
-// redis.conf's `bind`. Invariant: a set holds only open, listening, non-blocking, close-on-exec
-// sockets, also after a failure. Host names are resolved, as in Redis, and only here, at start.
+// Listening sockets and what has to be set on sockets. Stateless but for the set that the caller
+// owns; runs on the main thread at start, tuning and address texts on shard threads. Addresses
+// follow redis.conf's `bind`. Invariant: a set holds only open, listening, non-blocking,
+// close-on-exec sockets, also after a failure. Host names are resolved, as in Redis, and only here,
+// at start.
 #include "net/listener.h"
 
 #include <arpa/inet.h>
@@ -22,8 +23,10 @@
 static void set_error(char *error, size_t size, const char *what, const char *where, uint16_t port,
                       const char *why) {
     if (size == 0) return;
-    if (where == NULL) snprintf(error, size, "%s: %s", what, why);
-    else snprintf(error, size, "%s %s:%u: %s", what, where, (unsigned)port, why);
+    if (where == NULL)
+        snprintf(error, size, "%s: %s", what, why);
+    else
+        snprintf(error, size, "%s %s:%u: %s", what, where, (unsigned)port, why);
 }
 
 static int set_option(int fd, int level, int option, int value) {
@@ -117,8 +120,10 @@ int listener_open_unix(struct listener_set *set, const char *path, uint32_t perm
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int rc = 0;
     int fd = -1;
-    if (set->count == LISTENER_MAX) rc = -ENOSPC;
-    else if (strlen(path) >= sizeof(a.sun_path)) rc = -ENAMETOOLONG;
+    if (set->count == LISTENER_MAX)
+        rc = -ENOSPC;
+    else if (strlen(path) >= sizeof(a.sun_path))
+        rc = -ENAMETOOLONG;
     if (rc == 0) {
         memcpy(a.sun_path, path, strlen(path) + 1);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -142,9 +147,7 @@ int listener_open_unix(struct listener_set *set, const char *path, uint32_t perm
     return 0;
 }
 
-void listener_close(struct listener_set *set) {
-    close_from(set, 0);
-}
+void listener_close(struct listener_set *set) { close_from(set, 0); }
 
 void listener_tune(int fd, bool is_unix, int keepalive_s) {
     // A socket that cannot be tuned (the peer has gone already) still works: nothing to report.

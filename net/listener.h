@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Listening sockets: TCP over IPv4 and IPv6 on several addresses, and Unix sockets. Made once at start on
-// the main thread and handed to an io. Follows redis.conf's `bind` (a leading '-' means: may be absent;
-// '*' and '::*' mean every address), `port`, `tcp-backlog`, `unixsocket`, `unixsocketperm`. Also the
-// socket options of accepted connections and the texts of peer addresses.
+// Listening sockets: TCP over IPv4 and IPv6 on several addresses, and Unix sockets. Made once at
+// start on the main thread and handed to an io. Follows redis.conf's `bind` (a leading '-' means:
+// may be absent; '*' and '::*' mean every address), `port`, `tcp-backlog`, `unixsocket`,
+// `unixsocketperm`. Also the socket options of accepted connections and the texts of peer
+// addresses.
 #ifndef TORC_NET_LISTENER_H
 #define TORC_NET_LISTENER_H
 
@@ -21,16 +22,25 @@ struct listener_set {
     int count;
 };
 
-/** Opens one TCP listener for each address. On failure returns a negative errno, closes what it opened, and describes the failure in error. A port of 0 opens none. */
+/**
+ * Opens one TCP listener for each address. On failure returns a negative errno, closes what it
+ * opened, and describes the failure in error. A port of 0 opens none.
+ */
 int listener_open_tcp(struct listener_set *set, const char *const *addresses, int count,
                       uint16_t port, int backlog, char *error, size_t error_size);
-/** Opens a Unix socket at path (a stale socket file is removed), with permission bits perm (0: leave). */
+/**
+ * Opens a Unix socket at path (a stale socket file is removed), with permission bits perm (0:
+ * leave).
+ */
 int listener_open_unix(struct listener_set *set, const char *path, uint32_t perm, int backlog,
                        char *error, size_t error_size);
 /** Closes all; removes no files (the path of a Unix socket is removed by whoever opened it). */
 void listener_close(struct listener_set *set);
 
-/** TCP_NODELAY and, when keepalive_s > 0, SO_KEEPALIVE with Redis's interval and count for an accepted TCP socket. */
+/**
+ * TCP_NODELAY and, when keepalive_s > 0, SO_KEEPALIVE with Redis's interval and count for an
+ * accepted TCP socket.
+ */
 void listener_tune(int fd, bool is_unix, int keepalive_s);
 /** "127.0.0.1:4321", "[::1]:4321", or "path:0" for a Unix socket; of the peer or of our own end. */
 size_t listener_peer_text(int fd, char *out, size_t size);

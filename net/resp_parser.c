@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The request parser (RESP arrays of bulk strings, inline commands). It owns nothing but the offsets
-// of a command that has not arrived completely; everything else is the caller's. Runs on the shard that
-// owns the connection, called once for each command of what was received. A command that is there in one
-// piece is parsed straight into the argument list. Invariant: between two calls `position` bytes
-// are understood for good and are never looked at again; room is only made for arguments whose
-// bytes have arrived, whatever a header claims.
+// The request parser (RESP arrays of bulk strings, inline commands). It owns nothing but the
+// offsets of a command that has not arrived completely; everything else is the caller's. Runs on
+// the shard that owns the connection, called once for each command of what was received. A command
+// that is there in one piece is parsed straight into the argument list. Invariant: between two
+// calls `position` bytes are understood for good and are never looked at again; room is only made
+// for arguments whose bytes have arrived, whatever a header claims.
 #include "net/resp_parser.h"
 
 #include <stdio.h>
@@ -24,6 +24,7 @@ enum line_status {
 
 void resp_args_free(struct resp_args *args) {
     mem_free(args->v);
+    mem_free(args->line);
     *args = (struct resp_args){0};
 }
 
@@ -66,8 +67,8 @@ static enum resp_status more(struct resp_result *result, size_t missing) {
 }
 
 /**
- * Looks for the end of a header line that starts at p: a '\r' with a byte behind it, whatever that is
- * (Redis does not look at it either). Sets *line to the length before the '\r'.
+ * Looks for the end of a header line that starts at p: a '\r' with a byte behind it, whatever that
+ * is (Redis does not look at it either). Sets *line to the length before the '\r'.
  */
 static enum line_status find_header_end(struct resp_parser *parser, const char *p, const char *end,
                                         size_t *line) {
@@ -124,8 +125,9 @@ static void restore_args(struct resp_parser *parser, const char *data, struct re
 }
 
 /**
- * Understands "$<length>\r\n" at *p and moves behind it. RESP_COMMAND means: done, parser->bulk_left
- * holds the length. This is the way for what is long, partial or wrong; see bulk_header_short.
+ * Understands "$<length>\r\n" at *p and moves behind it. RESP_COMMAND means: done,
+ * parser->bulk_left holds the length. This is the way for what is long, partial or wrong; see
+ * bulk_header_short.
  */
 static enum resp_status bulk_header(struct resp_parser *parser, const char **p, const char *end,
                                     const struct resp_limits *limits, struct resp_result *result) {
@@ -148,7 +150,10 @@ static enum resp_status bulk_header(struct resp_parser *parser, const char **p, 
     return RESP_COMMAND;
 }
 
-/** The common headers, "$0\r\n" to "$9999\r\n", without a search: returns the length, or -1. Needs 7 readable bytes. */
+/**
+ * The common headers, "$0\r\n" to "$9999\r\n", without a search: returns the length, or -1. Needs 7
+ * readable bytes.
+ */
 static inline int64_t bulk_header_short(const char **p) {
     const char *q = *p;
     unsigned a = (unsigned char)q[1] - (unsigned)'0';
@@ -177,8 +182,9 @@ static inline int64_t bulk_header_short(const char **p) {
 }
 
 /**
- * Reads the arguments that are there, from p on, while args_left > 0. RESP_COMMAND when all are read; then
- * *at is behind the last. The loop touches a header once and never the bytes of an argument.
+ * Reads the arguments that are there, from p on, while args_left > 0. RESP_COMMAND when all are
+ * read; then *at is behind the last. The loop touches a header once and never the bytes of an
+ * argument.
  */
 static enum resp_status parse_args(struct resp_parser *parser, const char *data, const char *p,
                                    const char *end, const struct resp_limits *limits,
@@ -282,8 +288,8 @@ static char escape_value(char c) {
 }
 
 /**
- * Unescapes the quoted part that starts behind its opening quote at p, writing from *w on. Returns the
- * place behind the closing quote, or NULL when there is none or something sticks to it.
+ * Unescapes the quoted part that starts behind its opening quote at p, writing from *w on. Returns
+ * the place behind the closing quote, or NULL when there is none or something sticks to it.
  */
 static const char *unquote(const char *p, const char *end, char quote, char **w) {
     char *out = *w;
@@ -308,6 +314,22 @@ static const char *unquote(const char *p, const char *end, char quote, char **w)
     return p;
 }
 
+/**
+ * A copy of a line that has quotes, to unescape in: the caller may have to parse the same bytes again.
+ * Without quotes nothing is rewritten and the line itself will do.
+ */
+static char *line_to_split(char *line, const char **end, struct resp_args *args) {
+    size_t n = (size_t)(*end - line);
+    if (!memchr(line, '"', n) && !memchr(line, '\'', n)) return line;
+    if (args->line_cap < n) {
+        args->line = mem_realloc(args->line, n);
+        args->line_cap = n;
+    }
+    memcpy(args->line, line, n);
+    *end = args->line + n;
+    return args->line;
+}
+
 /** Splits one line into arguments, unescaping in place. False: unbalanced quotes. */
 static bool split_line(char *line, const char *end, struct resp_args *args) {
     const char *p = line;
@@ -316,8 +338,8 @@ static bool split_line(char *line, const char *end, struct resp_args *args) {
         if (p == end) return true;
         char *start = line + (p - line);
         char *w = start;
-        // A word ends at a blank or behind its first quoted part; vertical tabs and form feeds separate
-        // words but do not end one: so does Redis.
+        // A word ends at a blank or behind its first quoted part; vertical tabs and form feeds
+        // separate words but do not end one: so does Redis.
         while (p < end && *p != ' ' && *p != '\n' && *p != '\r' && *p != '\t') {
             if (*p == '"' || *p == '\'') {
                 p = unquote(p + 1, end, *p, &w);
@@ -344,7 +366,8 @@ static enum resp_status parse_inline(struct resp_parser *parser, char *data, siz
     const char *end = newline;
     if (end > data && end[-1] == '\r') end--;
     size_t first = args->len;
-    if (!split_line(data, end, args)) {
+    char *line = line_to_split(data, &end, args);
+    if (!split_line(line, end, args)) {
         args->len = first;
         return fail(parser, result, "unbalanced quotes in request");
     }

@@ -2,11 +2,12 @@
 //
 // The request parser: RESP arrays of bulk strings and inline commands (Redis serialization protocol
 // specification), incremental, without copying: arguments are slices of the bytes given. The state
-// between calls is a few numbers, so a command that arrives in a thousand pieces is looked at once per
-// byte and a client that never finishes costs only its bytes. One parser per connection, on its shard.
+// between calls is a few numbers, so a command that arrives in a thousand pieces is looked at once
+// per byte and a client that never finishes costs only its bytes. One parser per connection, on its
+// shard.
 //
-// Invariant: while a command is incomplete the caller keeps its bytes from the first one and calls again
-// with the same beginning and more bytes behind (at the same or another address).
+// Invariant: while a command is incomplete the caller keeps its bytes from the first one and calls
+// again with the same beginning and more bytes behind (at the same or another address).
 #ifndef TORC_NET_RESP_PARSER_H
 #define TORC_NET_RESP_PARSER_H
 
@@ -21,10 +22,14 @@
 #define RESP_ARGS_UNAUTHENTICATED 10
 #define RESP_BULK_UNAUTHENTICATED 16384
 
-/** Argument slices of the commands of one batch, one after the other. Reused from batch to batch. */
+/**
+ * Argument slices of the commands of one batch, one after the other. Reused from batch to batch.
+ */
 struct resp_args {
     struct slice *v;
     size_t len, cap;
+    char *line;     // the latest inline command with quotes, unescaped here; arguments point into it
+    size_t line_cap;
 };
 void resp_args_free(struct resp_args *args);
 
@@ -60,8 +65,11 @@ struct resp_result {
 void resp_parser_init(struct resp_parser *parser);
 /** Frees the offsets of an unfinished command. */
 void resp_parser_fini(struct resp_parser *parser);
-/** Parses one command from the beginning of data. Argument slices are appended to args and point into data
- *  (inline arguments with escapes are unescaped in place: data must be writable). */
+/**
+ * Parses one command from the beginning of data. Argument slices are appended to args and point
+ * into data (inline arguments with escapes are unescaped in place: data must be writable).
+ * `missing` is a hint of how much to read, as the client claims it: bound it before making room.
+ */
 enum resp_status resp_parse(struct resp_parser *parser, char *data, size_t length,
                             const struct resp_limits *limits, struct resp_args *args,
                             struct resp_result *result);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Values of the configuration: making, copying and freeing a struct config, and taking a directive's words
-// to its field and back to text by the kind of its row. The main thread makes the first one, shard 0 makes
-// changed copies for CONFIG SET; in use it is immutable, so reading needs no lock. Invariant: every string
-// field is owned and not NULL, and what config__print writes, config__assign accepts.
+// Values of the configuration: making, copying and freeing a struct config, and taking a
+// directive's words to its field and back to text by the kind of its row. The main thread makes the
+// first one, shard 0 makes changed copies for CONFIG SET; in use it is immutable, so reading needs
+// no lock. Invariant: every string field is owned and not NULL, and what config__print writes,
+// config__assign accepts.
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>

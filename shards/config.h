@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The configuration: one row per directive, from which the redis.conf parser, the command line, CONFIG
-// GET/SET/REWRITE and docs/configuration.md follow. A struct config is immutable once it is in use and
-// counted by reference: every shard holds the current one, CONFIG SET makes a changed copy and hands it
-// to all shards, so that reading a setting is reading a field. Made on the main thread, changed on shard 0.
+// The configuration: one row per directive, from which the redis.conf parser, the command line,
+// CONFIG GET/SET/REWRITE and docs/configuration.md follow. A struct config is immutable once it is
+// in use and counted by reference: every shard holds the current one, CONFIG SET makes a changed
+// copy and hands it to all shards, so that reading a setting is reading a field. Made on the main
+// thread, changed on shard 0.
 #ifndef TORC_SHARDS_CONFIG_H
 #define TORC_SHARDS_CONFIG_H
 
@@ -92,10 +93,11 @@ struct config_notices {
 void config_notices_free(struct config_notices *notices);
 
 /**
- * Reads the command line as redis-server does: [file | -] [--name value ...], "--name=value" not; --version,
- * --help and --check-config are the caller's. argv[0] is the program. Relative paths count from `dir`, which is
- * the working directory until the directive names another; the caller changes into c->dir afterwards. notices
- * may be NULL. Returns false with a message for the user in error: file, line number, the line, the reason.
+ * Reads the command line as redis-server does: [file | -] [--name value ...], "--name=value" not;
+ * --version, --help and --check-config are the caller's. argv[0] is the program. Relative paths
+ * count from `dir`, which is the working directory until the directive names another; the caller
+ * changes into c->dir afterwards. notices may be NULL. Returns false with a message for the user
+ * in error: file, line number, the line, the reason.
  */
 bool config_load(struct config *c, int argc, char **argv, struct config_notices *notices,
                  struct buf *error);
@@ -104,28 +106,31 @@ bool config_load_text(struct config *c, struct slice text, const char *source,
                       struct config_notices *notices, struct buf *error);
 
 /**
- * Sets one directive at run time (CONFIG SET rules: immutable ones are refused). False: the bare reason is
- * appended to error (Redis's texts, without "CONFIG SET failed ..."). `c` is a private copy.
+ * Sets one directive at run time (CONFIG SET rules: immutable ones are refused). False: the bare
+ * reason is appended to error (Redis's texts, without "CONFIG SET failed ..."). `c` is a private
+ * copy.
  */
 bool config_set(struct config *c, struct slice name, struct slice value, struct buf *error);
 /**
- * The whole of CONFIG SET name value [name value ...]: `pairs` holds 2 * count slices. All or nothing holds
- * because `c` is a private copy: drop it when this returns false. `local_client`: the client is on this host.
- * False: error gets Redis's text without the leading "ERR " (unknown option, immutable, duplicate, bad value).
+ * The whole of CONFIG SET name value [name value ...]: `pairs` holds 2 * count slices. All or
+ * nothing holds because `c` is a private copy: drop it when this returns false. `local_client`:
+ * the client is on this host. False: error gets Redis's text without the leading "ERR " (unknown
+ * option, immutable, duplicate, bad value).
  */
 bool config_set_many(struct config *c, const struct slice *pairs, size_t count, bool local_client,
                      struct buf *error);
 /**
- * Calls each for every directive whose name matches the glob, with its value's text. Without *, ? and [ the
- * pattern is a name; it is then passed on as it was spelled, as Redis does. The value lives for the call only.
+ * Calls each for every directive whose name matches the glob, with its value's text. Without *, ?
+ * and [ the pattern is a name; it is then passed on as it was spelled, as Redis does. The value
+ * lives for the call only.
  */
 void config_get(const struct config *c, struct slice pattern,
                 void (*each)(void *context, const char *name, struct slice value), void *context);
 /** The value of exactly this directive, appended to out. False when there is none. */
 bool config_value(const struct config *c, struct slice name, struct buf *out);
 /**
- * CONFIG REWRITE: updates the file in place, keeping comments and order, atomically (temporary file, fsync,
- * rename). 0 or negative errno; -EINVAL when there is no configuration file.
+ * CONFIG REWRITE: updates the file in place, keeping comments and order, atomically (temporary
+ * file, fsync, rename). 0 or negative errno; -EINVAL when there is no configuration file.
  */
 int config_rewrite(const struct config *c);
 /** Whether the directive exists (also inert ones). */

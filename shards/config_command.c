@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the CONFIG command asks of the configuration: reading values by name or pattern, and changing a
-// private copy by the rules of CONFIG SET. The texts are Redis's; the command adds only the reply's frame.
-// Called on any shard for reading and on shard 0 for changing. Invariant: a failed change is reported and
-// the copy is dropped by the caller, so that nobody ever sees half of it.
+// What the CONFIG command asks of the configuration: reading values by name or pattern, and
+// changing a private copy by the rules of CONFIG SET. The texts are Redis's; the command adds only
+// the reply's frame. Called on any shard for reading and on shard 0 for changing. Invariant: a
+// failed change is reported and the copy is dropped by the caller, so that nobody ever sees half of
+// it.
 #include <string.h>
 
 #include "engine/base/alloc.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Reading the configuration at the start: the file with what it includes, standard input, then the command
-// line, which is turned into lines of the same form, so that one parser serves all. Runs once, on the main
-// thread, before any other exists. Invariant: the first line that cannot be obeyed ends the reading with a
-// message that names its place; nothing that would have made the server safer is passed over in silence.
-// Called by the server's main() and by tests.
+// Reading the configuration at the start: the file with what it includes, standard input, then the
+// command line, which is turned into lines of the same form, so that one parser serves all. Runs
+// once, on the main thread, before any other exists. Invariant: the first line that cannot be
+// obeyed ends the reading with a message that names its place; nothing that would have made the
+// server safer is passed over in silence. Called by the server's main() and by tests.
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -161,8 +161,8 @@ static bool apply_row(struct reader *r, struct slice line, const struct config__
     return ok;
 }
 
-// Whether a user line grants the default user everything, which is what torc does without users: Redis
-// writes such a line into every file that it rewrites.
+// Whether a user line grants the default user everything, which is what torc does without users:
+// Redis writes such a line into every file that it rewrites.
 static bool is_unrestricted_default_user(const struct slice *words, size_t count) {
     static const char *const harmless[] = {
         "on",          "nopass", "sanitize-payload", "skip-sanitize-payload", "~*", "allkeys", "&*",
@@ -227,7 +227,8 @@ static bool include(struct reader *r, struct slice line, struct slice name) {
     return ok;
 }
 
-// Directives that are no settings. Most of them restrict who may do what: those are never passed over.
+// Directives that are no settings. Most of them restrict who may do what: those are never passed
+// over.
 static bool apply_other(struct reader *r, struct slice line, const struct slice *words,
                         size_t count) {
     static const char *const outdated[] = {"list-max-ziplist-entries", "list-max-ziplist-value",

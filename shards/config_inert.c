@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The directives that Redis knows and torc does not act on. Each is checked as far as a slip of the pen
-// shows, and its value is what describes torc; where torc has nothing that the directive could speak of, it
-// is Redis's default. Constants and pure functions, any thread. A directive moves from here to
-// config_rows.c when torc learns to act on it. Read through config__row_at only.
+// The directives that Redis knows and torc does not act on. Each is checked as far as a slip of the
+// pen shows, and its value is what describes torc; where torc has nothing that the directive could
+// speak of, it is Redis's default. Constants and pure functions, any thread. A directive moves from
+// here to config_rows.c when torc learns to act on it. Read through config__row_at only.
 #include <math.h>
 #include <stddef.h>
 

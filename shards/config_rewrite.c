@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CONFIG REWRITE: brings the configuration file up to date and leaves it its author's: comments, order,
-// includes and directives that torc does not act on stay. A directive's own lines are written anew in
-// their places, surplus ones vanish, missing ones are appended behind a signature. Runs on a side of the
-// server that may wait for the disk. Invariant: the file is replaced by rename, so it is whole at all times.
+// CONFIG REWRITE: brings the configuration file up to date and leaves it its author's: comments,
+// order, includes and directives that torc does not act on stay. A directive's own lines are
+// written anew in their places, surplus ones vanish, missing ones are appended behind a signature.
+// Runs on a side of the server that may wait for the disk. Invariant: the file is replaced by
+// rename, so it is whole at all times.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -65,7 +66,8 @@ static void draft_read_line(struct draft *d, struct slice text) {
     buf_append(&line->text, text.p, text.n);
 }
 
-// Writes one line of a directive: in the place of its next old line, else at the end when it must be there.
+// Writes one line of a directive: in the place of its next old line, else at the end when it must
+// be there.
 static void draft_put(struct draft *d, const struct config__row *row, const struct buf *text,
                       bool must) {
     struct line *line = NULL;
@@ -180,7 +182,8 @@ static void draft_update(struct draft *d, const struct config *c) {
     config_release(defaults);
 }
 
-// Several empty lines in a row become one, so that rewriting again and again does not grow the file.
+// Several empty lines in a row become one, so that rewriting again and again does not grow the
+// file.
 static void draft_print(const struct draft *d, struct buf *out) {
     bool was_empty = false;
     for (size_t i = 0; i < d->count; i++) {
@@ -215,7 +218,8 @@ static int sync_directory(const char *path) {
     return result;
 }
 
-// The new file gets the old one's mode and owner; a fresh one, which may hold a password, is private.
+// The new file gets the old one's mode and owner; a fresh one, which may hold a password, is
+// private.
 static int replace_file(const char *path, const struct buf *content) {
     struct buf temporary = {0};
     struct stat old;

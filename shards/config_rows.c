@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The directives that torc acts on: one row each, with its field in struct config, its range, its default
-// and a line for the documentation. Adding a setting is adding a field and a row. Constants, any thread.
-// Invariant: every row's fallback is accepted by the row. Read through config__row_at and config__row_find;
-// the rows of Redis's other directives follow in config_inert.c.
+// The directives that torc acts on: one row each, with its field in struct config, its range, its
+// default and a line for the documentation. Adding a setting is adding a field and a row.
+// Constants, any thread. Invariant: every row's fallback is accepted by the row. Read through
+// config__row_at and config__row_find; the rows of Redis's other directives follow in
+// config_inert.c.
 #include <stddef.h>
 
 #include "shards/config_rows.h"

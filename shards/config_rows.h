@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the parts of the configuration share: the shape of a directive's row, and how lines are taken
-// apart and put together. Private to config*.c and to the tests of them. Rows are constants, so any
-// thread may read them. Invariant: names and aliases are unique, and every row's default is a value that
-// the row itself accepts (config_new sets defaults by parsing them).
+// What the parts of the configuration share: the shape of a directive's row, and how lines are
+// taken apart and put together. Private to config*.c and to the tests of them. Rows are constants,
+// so any thread may read them. Invariant: names and aliases are unique, and every row's default is
+// a value that the row itself accepts (config_new sets defaults by parsing them).
 #ifndef TORC_SHARDS_CONFIG_ROWS_H
 #define TORC_SHARDS_CONFIG_ROWS_H
 
@@ -62,10 +62,16 @@ const struct config__row *config__inert_row_at(size_t i);
 /** The row with this name or alias in any case, or NULL. */
 const struct config__row *config__row_find(struct slice name);
 
-/** Parses the words for the row and stores them in c (of an inert row: checks them). False: reason in error. */
+/**
+ * Parses the words for the row and stores them in c (of an inert row: checks them). False: reason
+ * in error.
+ */
 bool config__assign(struct config *c, const struct config__row *row, const struct slice *words,
                     size_t count, struct buf *error);
-/** Parses the words for the row and appends the value's normal form to text. False: reason in error. */
+/**
+ * Parses the words for the row and appends the value's normal form to text. False: reason in
+ * error.
+ */
 bool config__normalize(const struct config__row *row, const struct slice *words, size_t count,
                        struct buf *text, struct buf *error);
 /** Appends the value in effect to out. */

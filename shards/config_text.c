@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Lines of a configuration: taking them apart by the quoting rules of redis.conf and writing a value so
-// that it reads back the same. Pure functions over bytes; the only state is what the caller passes in.
-// Called by the parser, by CONFIG SET and by CONFIG REWRITE. Invariant: config__split(config__quote(x))
-// is x for all bytes x.
+// Lines of a configuration: taking them apart by the quoting rules of redis.conf and writing a
+// value so that it reads back the same. Pure functions over bytes; the only state is what the
+// caller passes in. Called by the parser, by CONFIG SET and by CONFIG REWRITE. Invariant:
+// config__split(config__quote(x)) is x for all bytes x.
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -37,7 +37,8 @@ void config__words_free(struct config__words *words) {
     *words = (struct config__words){0};
 }
 
-// Reads the escape behind a backslash at p inside double quotes, writes its byte, returns what follows.
+// Reads the escape behind a backslash at p inside double quotes, writes its byte, returns what
+// follows.
 static const char *unescape(const char *p, const char *end, char *out) {
     if (end - p >= 3 && p[0] == 'x' && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0) {
         *out = (char)(hex_value(p[1]) * 16 + hex_value(p[2]));
@@ -54,7 +55,8 @@ static const char *unescape(const char *p, const char *end, char *out) {
     return p + 1;
 }
 
-// Reads the rest of a quoted stretch; p is behind the opening quote. NULL: it does not end, or glues to more.
+// Reads the rest of a quoted stretch; p is behind the opening quote. NULL: it does not end, or
+// glues to more.
 static const char *read_quoted(const char *p, const char *end, char quote, char **out) {
     while (p < end && *p != quote) {
         if (*p == '\\' && quote == '"' && p + 1 < end) {
@@ -82,7 +84,8 @@ static const char *read_word(const char *p, const char *end, char **out) {
 
 bool config__split(struct slice line, struct config__words *words) {
     *words = (struct config__words){0};
-    // A word is never longer than what it was written as, and what ends it makes room for its zero byte.
+    // A word is never longer than what it was written as, and what ends it makes room for its zero
+    // byte.
     words->bytes = mem_alloc(line.n + 1);
     char *out = words->bytes;
     const char *p = line.p, *end = line.p + line.n;

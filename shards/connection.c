@@ -110,6 +110,7 @@ static void run_buffered(struct connection *conn) {
     if (waiting > 0) conn->in_start += dispatch_bytes(conn, conn->in.p + conn->in_start, waiting);
     if (conn->in_start == conn->in.len) {
         conn->in.len = conn->in_start = 0;
+        buf_shrink_if_empty(&conn->in, CONNECTION_BUFFER_KEEP);
     } else if (conn->in_start > conn->in.len / 2) {
         buf_consume(&conn->in, conn->in_start);
         conn->in_start = 0;
@@ -127,6 +128,7 @@ void connection_resume(struct connection *conn) {
 static void on_bytes(struct connection *conn, char *data, size_t length) {
     conn->active_ms = conn->shard->now_ms;
     conn->bytes_in += length;
+    conn->shard->stats.reads++;
     if (conn->closing) return;
     bool buffered = conn->in.len > conn->in_start;
     if (!buffered && !conn->stalls) {
@@ -160,6 +162,7 @@ void connection_event(struct connection *conn, const struct io_event *event) {
         conn->send_busy = false;
         conn->bytes_out += conn->sending.len;
         conn->sending.len = 0;
+        buf_shrink_if_empty(&conn->sending, CONNECTION_BUFFER_KEEP);
         if (event->result < 0) connection_close(conn);
         break;
     case IO_CLOSED:
@@ -186,7 +189,8 @@ void connection_reply_begin(struct connection *conn, struct reply *r) {
 
 void connection_reply_end(struct connection *conn, struct reply *r) {
     if (unlikely(r->errors)) statistics_error(&conn->shard->stats, r->error_code);
-    if (likely(conn->owed == 0)) {
+    // Where the reply went was decided at its beginning: a command may since have become a request.
+    if (likely(r->out == &conn->out)) {
         if (unlikely(connection_is_silent(conn))) conn->out.len = conn->reply_start;
     } else if (!connection_is_silent(conn)) {
         request_answered(conn, &conn->shard->scratch);
@@ -240,6 +244,7 @@ static void start_send(struct connection *conn) {
     conn->out.len = 0;
     conn->sending = filled;
     conn->send_busy = true;
+    conn->shard->stats.writes++;
     io_send(conn->shard->io, &conn->io, conn->sending.p, conn->sending.len);
 }
 
@@ -323,7 +328,6 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap,
                conn->send_busy ? "rw" : "r",
                conn->last_command ? conn->last_command->full_name : "NULL");
-    buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s shard=%u", conn->proto,
-               conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "",
-               conn->shard->id);
+    buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s", conn->proto,
+               conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "");
 }

@@ -21,8 +21,9 @@
 #define CONNECTION_OUTPUT_HIGH \
     (1024 * 1024) // unsent reply bytes from which on no command is started
 #define CONNECTION_INPUT_HIGH \
-    (256 * 1024)                 // unread bytes of a stalled client from which on receiving pauses
-#define CONNECTION_OWED_MAX 1024 // requests under way for one connection
+    (256 * 1024) // unread bytes of a stalled client from which on receiving pauses
+#define CONNECTION_BUFFER_KEEP (64 * 1024) // an empty buffer that is larger is given back at once
+#define CONNECTION_OWED_MAX    1024        // requests under way for one connection
 
 /** Why a connection does not go on with its next command. Bits. */
 enum connection_stall {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Reads affinity and control groups. /proc/self/cgroup names the process's group in every hierarchy and
-// /proc/self/mountinfo where that hierarchy is mounted and which of its groups the mount shows; the limits
-// on the way from the group up to the top of the mount all hold, so the tightest counts. Stateless, any
-// thread. Invariant: whatever these files hold, the answer is a usable number; absence means no limit.
+// Reads affinity and control groups. /proc/self/cgroup names the process's group in every hierarchy
+// and /proc/self/mountinfo where that hierarchy is mounted and which of its groups the mount shows;
+// the limits on the way from the group up to the top of the mount all hold, so the tightest counts.
+// Stateless, any thread. Invariant: whatever these files hold, the answer is a usable number;
+// absence means no limit.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -105,7 +106,8 @@ static void append_unescaped(struct buf *out, struct slice text) {
 
 // ---- Where the process's groups are -------------------------------------------------------------
 
-// The group that the process is in: of the v1 hierarchy with this controller, of v2 when it is NULL.
+// The group that the process is in: of the v1 hierarchy with this controller, of v2 when it is
+// NULL.
 static bool find_group(struct slice cgroup_file, const char *controller, struct slice *group) {
     struct slice line, id, controllers;
     while (next_piece(&cgroup_file, '\n', &line)) {
@@ -147,7 +149,8 @@ static bool find_mount(struct slice mountinfo, const char *controller, struct mo
     return false;
 }
 
-// The part of the group's path below what the mount shows; the top of the mount when it lies elsewhere.
+// The part of the group's path below what the mount shows; the top of the mount when it lies
+// elsewhere.
 static struct slice path_in_mount(struct slice group, struct slice shown) {
     struct slice top = slice_of(group.p, 0);
     while (group.n > 0 && group.p[group.n - 1] == '/') group.n--;

@@ -22,7 +22,7 @@ struct batch {
     size_t ends[BATCH_MAX];
     size_t firsts[BATCH_MAX];
     int count;
-    enum resp_status status;   // of the attempt after the last command
+    enum resp_status status; // of the attempt after the last command
     struct resp_result result;
 };
 
@@ -56,7 +56,8 @@ static void refuse_unknown(struct connection *conn, const struct parsed *p) {
     size_t start = text.len;
     for (int i = 1; i < p->argc && text.len - start < 128; i++) {
         size_t room = 128 - (text.len - start);
-        buf_printf(&text, "'%.*s' ", (int)(p->argv[i].n < room ? p->argv[i].n : room), p->argv[i].p);
+        buf_printf(&text, "'%.*s' ", (int)(p->argv[i].n < room ? p->argv[i].n : room),
+                   p->argv[i].p);
     }
     buf_append_char(&text, '\0');
     refuse(conn, NULL, text.p);
@@ -74,8 +75,9 @@ static void refuse_unresolved(struct connection *conn, const struct parsed *p) {
     const struct command *spec = command_find(p->argv[0]);
     if (!spec) {
         if (slice_is(p->argv[0], "post") || slice_is(p->argv[0], "host:")) {
-            log_line(LOG_WARN, "Possible SECURITY ATTACK detected: client id=%llu speaks HTTP to "
-                               "this server. Its connection is closed",
+            log_line(LOG_WARN,
+                     "Possible SECURITY ATTACK detected: client id=%llu speaks HTTP to "
+                     "this server. Its connection is closed",
                      (unsigned long long)conn->id);
             connection_close(conn);
             return;
@@ -88,7 +90,8 @@ static void refuse_unresolved(struct connection *conn, const struct parsed *p) {
         sub = command_find_sub(spec, p->argv[1]);
         if (!sub) {
             char upper[32], text[256];
-            size_t n = strlen(spec->name) < sizeof upper - 1 ? strlen(spec->name) : sizeof upper - 1;
+            size_t n =
+                strlen(spec->name) < sizeof upper - 1 ? strlen(spec->name) : sizeof upper - 1;
             for (size_t i = 0; i < n; i++) upper[i] = (char)(spec->name[i] & ~0x20);
             upper[n] = '\0';
             snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
@@ -164,8 +167,8 @@ static void run_on_own_shard(struct connection *conn, const struct parsed *p) {
     if (unlikely(s->intents.parts > 0)) {
         uint64_t hash;
         bool write;
-        if (s->intents.lent || request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg, p->hash,
-                                                &hash, &write)) {
+        if (s->intents.lent ||
+            request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg, p->hash, &hash, &write)) {
             request_start(request_new(conn, p));
             return;
         }
@@ -205,8 +208,10 @@ static bool drain_first(struct connection *conn) {
 
 /** CLIENT REPLY SKIP covers exactly one command. */
 static void advance_reply_mode(struct connection *conn) {
-    if (conn->reply_mode == REPLY_SKIP_NEXT) conn->reply_mode = REPLY_SKIP;
-    else if (conn->reply_mode == REPLY_SKIP) conn->reply_mode = REPLY_ON;
+    if (conn->reply_mode == REPLY_SKIP_NEXT)
+        conn->reply_mode = REPLY_SKIP;
+    else if (conn->reply_mode == REPLY_SKIP)
+        conn->reply_mode = REPLY_ON;
 }
 
 /** Reasons not to start any command now. */
@@ -250,12 +255,18 @@ static bool start(struct connection *conn, struct parsed *p) {
         return false;
     }
     conn->last_command = spec;
-    if (queue) multi_queue(conn, p);
-    else if (handler) session_run(conn, handler, p);
-    else if (several) transaction_command(conn, p);
-    else if (p->shard == s->id) run_on_own_shard(conn, p);
-    else if (p->shard == SHARD_ANY) run_here(conn, p);
-    else request_start(request_new(conn, p));
+    if (queue)
+        multi_queue(conn, p);
+    else if (handler)
+        session_run(conn, handler, p);
+    else if (several)
+        transaction_command(conn, p);
+    else if (p->shard == s->id)
+        run_on_own_shard(conn, p);
+    else if (p->shard == SHARD_ANY)
+        run_here(conn, p);
+    else
+        request_start(request_new(conn, p));
     return true;
 }
 
@@ -281,6 +292,8 @@ static void parse_batch(struct connection *conn, struct batch *b, char *data, si
         b->firsts[b->count] = b->result.first;
         p->argc = b->status == RESP_NOTHING ? 0 : b->result.argc;
         b->count++;
+        // An inline command's arguments may be in the one line that the parser keeps.
+        if (data[used - b->result.consumed] != '*') break;
     }
     struct table *table = &s->keyspace->dbs[conn->db].table;
     for (int i = 0; i < b->count; i++) {

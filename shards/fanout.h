@@ -17,18 +17,18 @@ struct fanout;
 struct fanout_leg {
     struct fanout *fanout;
     uint32_t shard;
-    int64_t number;      // for the leg function to leave results in ...
-    struct buf text;     // ... both; freed with the fan-out
+    int64_t number;  // for the leg function to leave results in ...
+    struct buf text; // ... both; freed with the fan-out
 };
 
 struct fanout {
-    struct work work;                   // of the connection that asked; first member
+    struct work work; // of the connection that asked; first member
     struct shard *home;
-    void *context;                      // the caller's; read-only while legs run
-    void (*run)(struct shard *s, struct fanout_leg *leg);                // on every shard
-    void (*finish)(struct fanout *f, struct reply *reply);               // at home, after all
-    uint32_t missing;                   // legs that have not come back
-    struct fanout_leg *legs;            // [nshards], each on an own cache line
+    void *context;                                         // the caller's; read-only while legs run
+    void (*run)(struct shard *s, struct fanout_leg *leg);  // on every shard
+    void (*finish)(struct fanout *f, struct reply *reply); // at home, after all
+    uint32_t missing;                                      // legs that have not come back
+    struct fanout_leg *legs;                               // [nshards], each on an own cache line
 };
 
 /**

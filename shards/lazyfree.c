@@ -86,8 +86,10 @@ static void hand_over(struct entry *e, struct keyspace_tables *tables) {
     struct garbage *g = mem_alloc(sizeof *g);
     *g = (struct garbage){NULL, e, tables};
     pthread_mutex_lock(&lazy.mutex);
-    if (lazy.last) lazy.last->next = g;
-    else lazy.first = g;
+    if (lazy.last)
+        lazy.last->next = g;
+    else
+        lazy.first = g;
     lazy.last = g;
     pthread_cond_signal(&lazy.arrived);
     pthread_mutex_unlock(&lazy.mutex);
@@ -108,6 +110,4 @@ uint64_t lazyfree_pending(void) {
     return atomic_load_explicit(&lazy.handed_over, memory_order_relaxed) - freed;
 }
 
-uint64_t lazyfree_done(void) {
-    return atomic_load_explicit(&lazy.freed, memory_order_relaxed);
-}
+uint64_t lazyfree_done(void) { return atomic_load_explicit(&lazy.freed, memory_order_relaxed); }

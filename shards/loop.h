@@ -15,13 +15,13 @@
 struct loop {
     struct fleet *fleet;
     uint32_t id;
-    int cpu;                               // to pin to; -1: none
+    int cpu; // to pin to; -1: none
     struct config *config;
     uint64_t random_seed;
-    const struct listener_set *listeners;  // shard 0 accepts
-    pthread_barrier_t *ready;              // passed twice: all tried to start; the main thread has seen how
-    const _Atomic bool *abandoned;         // some shard could not start
-    int error;                             // negative errno of what failed
+    const struct listener_set *listeners; // shard 0 accepts
+    pthread_barrier_t *ready;      // passed twice: all tried to start; the main thread has seen how
+    const _Atomic bool *abandoned; // some shard could not start
+    int error;                     // negative errno of what failed
     const char *io_name, *io_reason;
     pthread_t thread;
 };

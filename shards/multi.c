@@ -22,15 +22,15 @@ struct queued {
 struct multi {
     struct queued *commands;
     int count, cap;
-    struct key *keys;             // of all commands; texts point into their arguments
+    struct key *keys; // of all commands; texts point into their arguments
     uint32_t key_count, key_cap;
     size_t bytes;
-    bool spoiled;                 // an error while queueing
-    bool write;                   // a write is queued
-    bool session;                 // a session command is queued
-    bool everything;              // a command that needs every keyspace is queued
-    bool many_dbs;                // keys may be in several databases
-    struct watch_set *watches;    // EXEC has begun: the connection's
+    bool spoiled;              // an error while queueing
+    bool write;                // a write is queued
+    bool session;              // a session command is queued
+    bool everything;           // a command that needs every keyspace is queued
+    bool many_dbs;             // keys may be in several databases
+    struct watch_set *watches; // EXEC has begun: the connection's
     // EXEC under way.
     bool running, in_command;
     int next;
@@ -50,25 +50,15 @@ void multi_free(struct multi *m) {
     mem_free(m);
 }
 
-void multi_spoil(struct multi *m) {
-    m->spoiled = true;
-}
+void multi_spoil(struct multi *m) { m->spoiled = true; }
 
-bool multi_writes(const struct multi *m) {
-    return m->write;
-}
+bool multi_writes(const struct multi *m) { return m->write; }
 
-int multi_count(const struct multi *m) {
-    return m ? m->count : 0;
-}
+int multi_count(const struct multi *m) { return m ? m->count : 0; }
 
-size_t multi_memory(const struct multi *m) {
-    return m ? m->bytes : 0;
-}
+size_t multi_memory(const struct multi *m) { return m ? m->bytes : 0; }
 
-bool multi_is_running(const struct multi *m) {
-    return m && m->running;
-}
+bool multi_is_running(const struct multi *m) { return m && m->running; }
 
 void multi_unwatch(struct connection *conn) {
     if (!conn->watches || conn->watches->legs > 0) return;
@@ -95,7 +85,8 @@ static void add_keys(struct shard *s, struct multi *m, const struct queued *q) {
         m->key_cap = (m->key_count + (uint32_t)count) * 2;
         m->keys = mem_realloc(m->keys, m->key_cap * sizeof *m->keys);
     }
-    for (int i = 0; i < count; i++) m->keys[m->key_count++] = key_of(s->keyspace, q->argv[at[i].arg]);
+    for (int i = 0; i < count; i++)
+        m->keys[m->key_count++] = key_of(s->keyspace, q->argv[at[i].arg]);
     mem_free(at);
 }
 
@@ -258,8 +249,8 @@ static void start_transaction(struct connection *conn, struct multi *m) {
 /** Sends the block to the one shard that owns all its keys. */
 static void start_request(struct connection *conn, struct multi *m, const struct session_call *call,
                           uint32_t shard) {
-    struct parsed p = {.spec = call->spec, .argc = 1, .argv = call->argv, .shard = shard,
-                       .write = m->write};
+    struct parsed p = {
+        .spec = call->spec, .argc = 1, .argv = call->argv, .shard = shard, .write = m->write};
     struct request *r = request_new(conn, &p);
     r->multi = m;
     conn->multi = NULL;
@@ -317,8 +308,7 @@ void session_exec(struct session_call *call) {
     }
     if (m->spoiled) {
         multi_discard(conn);
-        reply_error(call->reply,
-                    "EXECABORT Transaction discarded because of previous errors.");
+        reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
         return;
     }
     struct shard *s = conn->shard;

@@ -26,7 +26,7 @@ struct request {
     struct request *next;          // connection's shard: next reply owed
     struct request *held_next;     // executing shard: next of the held
     const struct command *spec;
-    struct multi *multi;             // EXEC as a whole on one shard; else NULL
+    struct multi *multi; // EXEC as a whole on one shard; else NULL
     struct slice *argv;
     uint64_t hash; // of the key at hashed_arg
     uint64_t need; // predecessors that must have been executed

@@ -24,7 +24,7 @@
 #include "shards/loop.h"
 #include "shards/session.h"
 
-#define RESERVED_FDS 96   // beside clients: listeners, rings, eventfds, log
+#define RESERVED_FDS 96 // beside clients: listeners, rings, eventfds, log
 
 struct server {
     struct config *config;
@@ -47,7 +47,8 @@ static void fit_descriptors(struct config *c) {
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit.rlim_cur = limit.rlim_max;
     if (limit.rlim_cur >= want) return;
     int64_t fits = limit.rlim_cur > RESERVED_FDS ? (int64_t)limit.rlim_cur - RESERVED_FDS : 1;
-    log_line(LOG_WARN, "The limit of %lld open files leaves room for %lld clients: maxclients is lowered",
+    log_line(LOG_WARN,
+             "The limit of %lld open files leaves room for %lld clients: maxclients is lowered",
              (long long)limit.rlim_cur, (long long)fits);
     c->maxclients = fits;
 }
@@ -66,7 +67,8 @@ static bool open_listeners(struct server *sv) {
         log_line(LOG_WARN, "%s", error);
         return false;
     }
-    if (sv->listeners.count == 0) log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
+    if (sv->listeners.count == 0)
+        log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
     return true;
 }
 
@@ -110,9 +112,13 @@ static void make_fleet(struct server *sv) {
     // Shards that outnumber the CPUs would only be kept from moving to an idle one.
     bool pin = c->shard_pinning && sv->nshards <= allowed;
     for (uint32_t i = 0; i < sv->nshards; i++)
-        sv->loops[i] = (struct loop){.fleet = sv->fleet, .id = i, .cpu = pin ? cpus[i] : -1,
-                                     .config = sv->config, .random_seed = seeds[1] + i,
-                                     .listeners = &sv->listeners, .ready = &sv->ready,
+        sv->loops[i] = (struct loop){.fleet = sv->fleet,
+                                     .id = i,
+                                     .cpu = pin ? cpus[i] : -1,
+                                     .config = sv->config,
+                                     .random_seed = seeds[1] + i,
+                                     .listeners = &sv->listeners,
+                                     .ready = &sv->ready,
                                      .abandoned = &sv->abandoned};
     mem_free(cpus);
 }
@@ -142,13 +148,25 @@ static bool start_threads(struct server *sv) {
     return good;
 }
 
+static const char logo[] = "\n"
+                           "   __                      torc " TORC_VERSION "\n"
+                           "  / /____  __________      a Redis-compatible cache,\n"
+                           " / __/ _ \\/ ___/ ___/      one shard for each core\n"
+                           "/ /_/ (_) / /  / /__\n"
+                           "\\__/\\___/_/   \\___/\n\n";
+
 static void announce(const struct server *sv) {
     const struct config *c = sv->config;
+    if (c->always_show_logo || (c->logfile[0] == '\0' && isatty(STDOUT_FILENO))) {
+        fputs(logo, stdout);
+        fflush(stdout);
+    }
     const char *reason = sv->loops[0].io_reason;
     if (reason) log_line(LOG_NOTICE, "io_uring is not used: %s; epoll serves instead", reason);
     log_line(LOG_NOTICE, "torc %s, %u shard%s, io backend %s, pid %d", TORC_VERSION, sv->nshards,
              sv->nshards == 1 ? "" : "s", sv->loops[0].io_name, (int)getpid());
-    if (c->port > 0) log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
+    if (c->port > 0)
+        log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
     if (c->unixsocket[0] != '\0')
         log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
 }
@@ -172,13 +190,42 @@ static void stop_threads(struct server *sv) {
     pthread_barrier_destroy(&sv->ready);
 }
 
+/** Logs a list "a, b, c" after a heading, over as many lines as it takes. */
+static void log_list(enum log_level level, const char *heading, const struct buf *list) {
+    const size_t line_max = 800;
+    for (size_t at = 0; at < list->len;) {
+        size_t n = list->len - at;
+        if (n > line_max)
+            for (n = line_max; n > 1 && list->p[at + n - 2] != ',';) n--;
+        log_line(level, "%s: %.*s", heading, (int)n, list->p + at);
+        at += n;
+    }
+}
+
+/** Whether a list "a, b, c" has this word. */
+static bool list_has(const struct buf *list, struct slice word) {
+    for (size_t at = 0; at < list->len;) {
+        const char *start = list->p + at, *comma = memchr(start, ',', list->len - at);
+        size_t n = comma ? (size_t)(comma - start) : list->len - at;
+        if (slice_equal(slice_of(start, n), word)) return true;
+        at += n + 2;
+    }
+    return false;
+}
+
+/** Names each directive that torc does not act on once: those that ask for something more loudly. */
 static void log_notices(const struct config_notices *n) {
-    if (n->names.len > 0)
-        log_line(LOG_NOTICE, "Directives that torc does not act on: %.*s", (int)n->names.len,
-                 n->names.p);
-    if (n->unmet.len > 0)
-        log_line(LOG_WARN, "Of these, torc does not do what the configuration asks for: %.*s",
-                 (int)n->unmet.len, n->unmet.p);
+    struct buf harmless = {0};
+    for (size_t at = 0; at < n->names.len;) {
+        const char *start = n->names.p + at, *comma = memchr(start, ',', n->names.len - at);
+        struct slice word = {start, comma ? (size_t)(comma - start) : n->names.len - at};
+        if (!list_has(&n->unmet, word))
+            buf_printf(&harmless, "%s%.*s", harmless.len ? ", " : "", (int)word.n, word.p);
+        at += word.n + 2;
+    }
+    log_list(LOG_NOTICE, "Directives that torc does not act on", &harmless);
+    log_list(LOG_WARN, "Directives that ask for what torc does not do", &n->unmet);
+    buf_free(&harmless);
 }
 
 static int serve(struct server *sv, const sigset_t *signals) {
@@ -207,13 +254,13 @@ int server_run(struct config *config, const struct config_notices *notices) {
         fprintf(stderr, "Can't become a daemon: %s\n", strerror(errno));
         return 1;
     }
+    if (chdir(config->dir) != 0) {
+        fprintf(stderr, "Can't change into dir %s: %s\n", config->dir, strerror(errno));
+        return 1;
+    }
     int failed = log_open(config->logfile, (enum log_level)config->loglevel);
     if (failed < 0) {
         fprintf(stderr, "Can't open the log file: %s\n", strerror(-failed));
-        return 1;
-    }
-    if (chdir(config->dir) != 0) {
-        log_line(LOG_WARN, "Can't change into dir %s: %s", config->dir, strerror(errno));
         return 1;
     }
     sigset_t signals;
@@ -221,7 +268,8 @@ int server_run(struct config *config, const struct config_notices *notices) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); // inherited by all threads: only this one waits for them
+    pthread_sigmask(SIG_BLOCK, &signals,
+                    NULL); // inherited by all threads: only this one waits for them
     signal(SIGPIPE, SIG_IGN);
     log_notices(notices);
     session_bind();

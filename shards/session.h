@@ -17,16 +17,16 @@ struct session_call {
     const struct command *spec;
     int argc;
     const struct slice *argv;
-    struct reply *reply;   // write the reply here, unless work was begun (connection_work_begin)
+    struct reply *reply; // write the reply here, unless work was begun (connection_work_begin)
 };
 
 typedef void session_fn(struct session_call *call);
 
 struct session_handler {
-    const char *name;      // full name of the command's row
+    const char *name; // full name of the command's row
     session_fn *run;
-    bool barrier;          // starts only when nothing of the connection is under way
-    bool in_multi;         // runs inside MULTI instead of being queued
+    bool barrier;  // starts only when nothing of the connection is under way
+    bool in_multi; // runs inside MULTI instead of being queued
 };
 
 /** Binds the table to the command rows; called once at start before threads exist. Asserts that every row with WHERE_SESSION has a handler and vice versa. */

@@ -22,12 +22,12 @@
 #include "shards/transaction.h"
 #include "shards/watch.h"
 
-#define TICK_NS INT64_C(100000000)          // housekeeping interval: Redis's default hz
-#define EXPIRE_BUDGET_BUSY 4096             // bucket visits per pass: about 50 us
-#define EXPIRE_BUDGET_IDLE 16384            // with nothing else to do: about 200 us
-#define MESSAGES_PER_TAKE 64
-#define MESSAGES_PER_PASS 1024              // of one peer, so that sockets get their turn
-#define IDLE_BUFFERS_MS 2000                // idle connections give their buffers back after this
+#define TICK_NS            INT64_C(100000000) // housekeeping interval: Redis's default hz
+#define EXPIRE_BUDGET_BUSY 4096               // bucket visits per pass: about 50 us
+#define EXPIRE_BUDGET_IDLE 16384              // with nothing else to do: about 200 us
+#define MESSAGES_PER_TAKE  64
+#define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
+#define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
 
 // ---- making and freeing ----------------------------------------------------------------------------
 
@@ -39,6 +39,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
     f->nshards = nshards;
     f->hash_seed = hash_seed;
     f->started_us = started_us;
+    pthread_mutex_init(&f->admin_lock, NULL);
     memcpy(f->run_id, run_id, sizeof f->run_id);
     f->shards = mem_calloc(nshards * sizeof(struct shard *));
     f->faces = mem_alloc_aligned(nshards * sizeof *f->faces, MAILBOX_LINE);
@@ -54,6 +55,8 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
 void fleet_free(struct fleet *f) {
     size_t pairs = (size_t)f->nshards * f->nshards;
     for (size_t i = 0; i < pairs; i++) mailbox_fini(&f->mailboxes[i]);
+    pthread_mutex_destroy(&f->admin_lock);
+    if (f->config) config_release(f->config);
     mem_free(f->mailboxes);
     mem_free(f->faces);
     mem_free(f->shards);
@@ -86,6 +89,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     statistics_init(&s->stats);
     shard_use_config(s, config);
     fleet->shards[id] = s;
+    s->startup_memory = mem_used();
     return s;
 }
 
@@ -98,6 +102,7 @@ void shard_free(struct shard *s) {
     if (s->spare) keyspace_free(s->spare);
     intents_fini(&s->intents);
     statistics_fini(&s->stats);
+    mem_free(s->summary.databases);
     timers_fini(&s->timers);
     resp_args_free(&s->args);
     buf_free(&s->scratch);
@@ -145,8 +150,10 @@ void shard_settle(struct shard *s) {
     for (;;) {
         struct parked *op = intents_next_ready(&s->intents);
         if (op) {
-            if (op->kind == PARKED_REQUEST) request_arrive(s, (struct request *)op);
-            else watch_leg_arrive(s, (struct watch_leg *)op);
+            if (op->kind == PARKED_REQUEST)
+                request_arrive(s, (struct request *)op);
+            else
+                watch_leg_arrive(s, (struct watch_leg *)op);
             continue;
         }
         struct part *part = intents_next_granted(&s->intents);
@@ -301,11 +308,12 @@ static void assign(struct shard *s, int fd, bool is_unix) {
     if (total >= (uint64_t)s->config->maxclients) {
         turn_away(s, fd, "-ERR max number of clients reached\r\n");
     } else if (is_stranger(s, fd, is_unix)) {
-        turn_away(s, fd,
-                  "-DENIED torc is running in protected mode because protected mode is enabled and "
-                  "no password is set. In this mode connections are only accepted from the "
-                  "loopback interface. To accept others, set a password with 'requirepass', or "
-                  "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
+        turn_away(
+            s, fd,
+            "-DENIED torc is running in protected mode because protected mode is enabled and "
+            "no password is set. In this mode connections are only accepted from the "
+            "loopback interface. To accept others, set a password with 'requirepass', or "
+            "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
     } else {
         atomic_fetch_add_explicit(&s->fleet->faces[best].connections, 1, memory_order_relaxed);
         if (best == s->id) {
@@ -320,8 +328,10 @@ static void assign(struct shard *s, int fd, bool is_unix) {
 static void handle_events(struct shard *s, struct io_event *events, int count) {
     for (int i = 0; i < count; i++) {
         struct io_event *event = &events[i];
-        if (event->kind == IO_ACCEPT) assign(s, event->result, event->tag != 0);
-        else if (event->kind != IO_WAKE) connection_event((struct connection *)event->conn, event);
+        if (event->kind == IO_ACCEPT)
+            assign(s, event->result, event->tag != 0);
+        else if (event->kind != IO_WAKE)
+            connection_event((struct connection *)event->conn, event);
     }
 }
 
@@ -364,7 +374,8 @@ static void tick_connections(struct shard *s) {
     uint32_t count = s->connection_count / 10 + 5;
     for (uint32_t i = 0; i < count && s->connections.first; i++) {
         struct connection *conn = s->connections.first;
-        if (conn != s->connections.last) { // to the end of the list: the next tick goes on behind it
+        if (conn !=
+            s->connections.last) { // to the end of the list: the next tick goes on behind it
             s->connections.first = conn->next;
             conn->next->previous = NULL;
             conn->previous = s->connections.last;
@@ -390,6 +401,15 @@ static void tick(struct shard *s) {
     tick_connections(s);
     if (!s->intents.lent) summary_update(s);
     if (s->active_expire) s->expire_pending = true;
+}
+
+/** Shows the others how many keys there are, when that may have changed. */
+static void show_keys(struct shard *s) {
+    if (s->intents.lent || s->shown_dirty == s->keyspace->stats.dirty) return;
+    s->shown_dirty = s->keyspace->stats.dirty;
+    uint64_t keys = 0;
+    for (uint32_t d = 0; d < s->keyspace->ndbs; d++) keys += db_count(&s->keyspace->dbs[d]);
+    atomic_store_explicit(&s->fleet->faces[s->id].keys, keys, memory_order_relaxed);
 }
 
 static void expire(struct shard *s, bool busy) {
@@ -425,6 +445,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     expire(s, count > 0 || s->resumable != NULL);
     shard_settle(s);
     if (s->dirty) finish_connections(s);
+    if (s->fleet->nshards > 1) show_keys(s);
     bool was_full = s->outbox_full;
     flush_messages(s);
     if (was_full && !s->outbox_full)
@@ -456,8 +477,10 @@ bool shard_sleep_begin(struct shard *s) {
     bool quiet = !s->held_first || !request_held_is_due(s);
     for (uint32_t from = 0; from < n && quiet; from++)
         if (from != s->id) quiet = mailbox_is_empty(&s->fleet->mailboxes[from * n + s->id]);
-    if (!quiet) atomic_store_explicit(&face->sleeping, false, memory_order_relaxed);
-    else s->stats.sleeps++;
+    if (!quiet)
+        atomic_store_explicit(&face->sleeping, false, memory_order_relaxed);
+    else
+        s->stats.sleeps++;
     return quiet;
 }
 

@@ -8,6 +8,7 @@
 #ifndef TORC_SHARDS_SHARD_H
 #define TORC_SHARDS_SHARD_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,8 +22,8 @@
 #include "shards/statistics.h"
 #include "shards/timers.h"
 
-#define SHARD_MAX      1024
-#define SHARD_MAGIC    0x5348415244544f52u
+#define SHARD_MAX   1024
+#define SHARD_MAGIC 0x5348415244544f52u
 
 struct connection;
 struct request;
@@ -33,6 +34,7 @@ struct shard_face {
     _Alignas(MAILBOX_LINE) _Atomic bool sleeping; // about to wait, or waiting, in io_poll
     _Atomic bool holding;                         // has requests that wait for their predecessors
     _Atomic bool closed;                          // stopping, and nothing of its own is left
+    _Atomic uint64_t keys;                        // of all databases, as of the last pass
     _Atomic uint32_t connections;                 // assigned and not yet gone
 };
 
@@ -50,6 +52,11 @@ struct fleet {
     _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;
     _Atomic bool stop;
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
+    // What administrators change, rarely, from any shard: under this lock.
+    pthread_mutex_t admin_lock;
+    struct config *config;   // the newest; NULL until the first CONFIG SET
+    uint64_t config_version; // of it: how many CONFIG SETs there were
+    char replication_id[41]; // empty until somebody asks
 };
 
 struct connection_list {
@@ -62,6 +69,7 @@ struct shard {
     struct fleet *fleet;
     struct io *io;
     struct config *config;           // current one; a reference
+    uint64_t config_version;         // of it: CONFIG SET never goes back to an older one
     struct engine_settings settings; // what the engine needs of it
     struct keyspace *keyspace;
     struct view view; // of the own keyspace
@@ -84,14 +92,16 @@ struct shard {
     struct buf scratch;     // replies of requests are first written here
     struct keyspace *spare; // an empty private keyspace for the next transaction
 
-    bool active_expire;  // DEBUG SET-ACTIVE-EXPIRE
-    bool expire_pending; // the last expiry step left something due
+    uint64_t shown_dirty; // the keyspace's change counter when the face's `keys` was set
+    bool active_expire;   // DEBUG SET-ACTIVE-EXPIRE
+    bool expire_pending;  // the last expiry step left something due
     bool stopping;
     int64_t pause_until_ms; // CLIENT PAUSE
     bool pause_writes_only;
     int64_t next_tick_ns;
     uint32_t tick_count;
     struct statistics stats;
+    int64_t startup_memory;          // mem_used() when the shard had been made
     struct keyspace_summary summary; // of the keyspace, as of the last time it was not lent
 };
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Statistics of one shard: plain counters on its own thread, read by others only through a fan-out that
-// runs on that thread. Time per command is sampled (one execution in STATISTICS_SAMPLE is timed and
-// counts for all), because reading the clock around every GET would cost more than the GET's own logic.
+// Statistics of one shard: plain counters on its own thread, read by others only through a fan-out
+// that runs on that thread. Time per command is sampled (one execution in STATISTICS_SAMPLE is
+// timed and counts for all), because reading the clock around every GET would cost more than the
+// GET's own logic.
 #ifndef TORC_SHARDS_STATISTICS_H
 #define TORC_SHARDS_STATISTICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/reply.h"
@@ -22,10 +24,20 @@ struct error_statistics {
     uint64_t count;
 };
 
+/** One database that is not empty. */
+struct database_summary {
+    uint32_t index;
+    uint64_t keys, expires;
+    int64_t average_ttl_ms;
+};
+
 struct keyspace_summary {
     uint64_t keys, expires; // over all databases
     uint64_t hits, misses, expired, dirty;
     int64_t memory;
+    struct database_summary *databases; // in order of index; owned by the summary
+    uint32_t database_count, database_cap;
+    bool reset; // CONFIG RESETSTAT came while the keyspace was lent: its counters start anew
 };
 
 struct statistics {
@@ -37,11 +49,13 @@ struct statistics {
     uint64_t held_requests; // arrived before their predecessors were done
     uint64_t messages_sent, wakeups_sent;
     uint64_t passes, sleeps;
+    uint64_t reads, writes; // of sockets
     uint64_t output_limit_closed;
     uint64_t auth_failures;
     struct command_statistics *by_command; // [command id]
     struct error_statistics errors[STATISTICS_ERRORS_MAX];
     uint32_t error_codes;
+    uint64_t start_bytes_in, start_bytes_out; // the io's counts at the last CONFIG RESETSTAT
     // rates, sampled at each tick (100 ms) into a ring of 16 as Redis does
     uint64_t last_commands, last_bytes_in, last_bytes_out;
     int64_t last_sample_ms;

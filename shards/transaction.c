@@ -15,7 +15,7 @@
 
 /** A key as described, before the parts are made. */
 struct wanted {
-    size_t text;        // offset in `texts`
+    size_t text; // offset in `texts`
     size_t length;
     uint64_t hash;
     uint32_t shard;
@@ -23,24 +23,24 @@ struct wanted {
 };
 
 struct transaction {
-    struct work work;                 // of the connection; first member
+    struct work work; // of the connection; first member
     uint64_t magic;
-    struct shard *shard;              // coordinator
+    struct shard *shard; // coordinator
     void (*run)(struct transaction *t, void *context);
     void *context;
     bool write, whole, running, withdrawing;
     uint32_t db;
-    uint32_t whole_shard;             // or UINT32_MAX: all
+    uint32_t whole_shard; // or UINT32_MAX: all
     struct wanted *wanted;
     uint32_t wanted_count, wanted_cap;
     struct buf texts;
-    uint32_t *index;                  // open addressing: position in wanted, plus one
+    uint32_t *index; // open addressing: position in wanted, plus one
     uint32_t index_size;
     struct part **parts;
     uint32_t part_count, granted, acknowledgements;
-    struct part_key **places;         // by position in wanted
+    struct part_key **places; // by position in wanted
     struct keyspace *private;
-    struct keyspace **by_shard;       // whole, all shards
+    struct keyspace **by_shard; // whole, all shards
     struct view view;
 };
 
@@ -102,9 +102,11 @@ void transaction_add_key(struct transaction *t, struct slice key, bool data) {
         t->wanted_cap = t->wanted_cap ? t->wanted_cap * 2 : 8;
         t->wanted = mem_realloc(t->wanted, t->wanted_cap * sizeof *t->wanted);
     }
-    t->wanted[t->wanted_count++] = (struct wanted){
-        .text = t->texts.len, .length = key.n, .hash = hash,
-        .shard = shard_of_key(t->shard, key), .data = data};
+    t->wanted[t->wanted_count++] = (struct wanted){.text = t->texts.len,
+                                                   .length = key.n,
+                                                   .hash = hash,
+                                                   .shard = shard_of_key(t->shard, key),
+                                                   .data = data};
     buf_append(&t->texts, key.p, key.n);
     t->index[at] = t->wanted_count;
 }
@@ -193,16 +195,20 @@ static void request_intents(struct transaction *t) {
         struct part *part = t->parts[i];
         part->ticket = ticket;
         part->state = PART_NEW;
-        if (part->shard == s->id) own = part;
-        else shard_send(s, part->shard, MESSAGE_INTENT, part);
+        if (part->shard == s->id)
+            own = part;
+        else
+            shard_send(s, part->shard, MESSAGE_INTENT, part);
     }
     if (own) transaction_part_arrive(s, own);
 }
 
 void transaction_start(struct transaction *t) {
     t->shard->stats.transactions++;
-    if (t->whole) make_whole_parts(t);
-    else make_key_parts(t);
+    if (t->whole)
+        make_whole_parts(t);
+    else
+        make_key_parts(t);
     ASSERT(t->part_count > 0);
     request_intents(t);
     shard_settle(t->shard);
@@ -245,15 +251,19 @@ void transaction_grant(struct shard *s, struct part *part) {
     if (part->whole) part->keyspace = s->keyspace;
     for (uint32_t k = 0; k < part->key_count; k++) lend_key(s, part, &part->keys[k]);
     struct shard *coordinator = part->transaction->shard;
-    if (coordinator == s) transaction_part_granted(s, part);
-    else shard_send(s, coordinator->id, MESSAGE_GRANT, part);
+    if (coordinator == s)
+        transaction_part_granted(s, part);
+    else
+        shard_send(s, coordinator->id, MESSAGE_GRANT, part);
 }
 
 void transaction_part_arrive(struct shard *s, struct part *part) {
     if (intents_register(&s->intents, part)) return;
     struct shard *coordinator = part->transaction->shard;
-    if (coordinator == s) transaction_part_refused(s, part);
-    else shard_send(s, coordinator->id, MESSAGE_REFUSED, part);
+    if (coordinator == s)
+        transaction_part_refused(s, part);
+    else
+        shard_send(s, coordinator->id, MESSAGE_REFUSED, part);
 }
 
 void transaction_part_return(struct shard *s, struct part *part) {
@@ -267,8 +277,10 @@ void transaction_part_withdraw(struct shard *s, struct part *part) {
     if (part->state == PART_GRANTED) take_back_keys(s, part);
     if (part->state != PART_REFUSED) intents_release(&s->intents, part);
     struct shard *coordinator = part->transaction->shard;
-    if (coordinator == s) transaction_part_withdrawn(s, part);
-    else shard_send(s, coordinator->id, MESSAGE_WITHDRAWN, part);
+    if (coordinator == s)
+        transaction_part_withdrawn(s, part);
+    else
+        shard_send(s, coordinator->id, MESSAGE_WITHDRAWN, part);
 }
 
 // ---- running (coordinator) -------------------------------------------------------------------------
@@ -306,8 +318,7 @@ static void empty_private(struct transaction *t) {
         struct table_ref ref = db_find(db, pk->key);
         pk->entry = ref.entry ? db_detach(db, pk->key, ref) : NULL;
     }
-    for (uint32_t d = 0; d < t->private->ndbs; d++)
-        ASSERT(db_count(&t->private->dbs[d]) == 0);
+    for (uint32_t d = 0; d < t->private->ndbs; d++) ASSERT(db_count(&t->private->dbs[d]) == 0);
     struct keyspace_stats *from = &t->private->stats, *to = &t->shard->keyspace->stats;
     // The own keyspace may be lent to somebody else just now; then its counters are not ours to touch.
     if (!t->shard->intents.lent) {
@@ -316,8 +327,10 @@ static void empty_private(struct transaction *t) {
         to->expired_keys += from->expired_keys;
         *from = (struct keyspace_stats){0};
     }
-    if (t->shard->spare) keyspace_free(t->private);
-    else t->shard->spare = t->private;
+    if (t->shard->spare)
+        keyspace_free(t->private);
+    else
+        t->shard->spare = t->private;
     t->private = NULL;
 }
 
@@ -384,8 +397,10 @@ void transaction_finish(struct transaction *t, const struct buf *reply) {
     struct part *own = NULL;
     for (uint32_t i = 0; i < t->part_count; i++) {
         struct part *part = t->parts[i];
-        if (part->shard == s->id) own = part;
-        else shard_send(s, part->shard, MESSAGE_RETURN, part);
+        if (part->shard == s->id)
+            own = part;
+        else
+            shard_send(s, part->shard, MESSAGE_RETURN, part);
     }
     if (own) transaction_part_return(s, own);
     connection_work_done(t->work.connection, reply->p, reply->len);
@@ -451,7 +466,13 @@ void transaction_command(struct connection *conn, const struct parsed *p) {
     struct transaction *t = transaction_new(conn, write, conn->db, run_command, pending);
     uint32_t n = conn->shard->fleet->nshards;
     if (p->spec->where == WHERE_CURSOR) {
-        transaction_add_whole(t, command_cursor_shard(p->argv[1], n));
+        // A SCAN walks on over small shards, so that a small database takes few calls; large ones are
+        // walked one shard at a time. How large the shard is, is known as of its last pass: good enough.
+        uint32_t shard = command_cursor_shard(p->argv[1], n);
+        uint64_t keys =
+            atomic_load_explicit(&conn->shard->fleet->faces[shard].keys, memory_order_relaxed);
+        bool small = keys <= (uint64_t)command_cursor_count(p->argc, p->argv);
+        transaction_add_whole(t, small ? UINT32_MAX : shard);
     } else if (p->spec->where == WHERE_ALL || (p->spec->flags & COMMAND_MANY_DBS)) {
         transaction_add_whole(t, UINT32_MAX);
     } else {

@@ -43,8 +43,8 @@ void transaction_command(struct connection *conn, const struct parsed *p);
 
 // Messages, on the shard that gets them.
 void transaction_part_arrive(struct shard *s, struct part *part);
-void transaction_part_granted(struct shard *s, struct part *part);  // coordinator
-void transaction_part_refused(struct shard *s, struct part *part);  // coordinator
+void transaction_part_granted(struct shard *s, struct part *part); // coordinator
+void transaction_part_refused(struct shard *s, struct part *part); // coordinator
 void transaction_part_return(struct shard *s, struct part *part);
 void transaction_part_withdraw(struct shard *s, struct part *part);
 void transaction_part_withdrawn(struct shard *s, struct part *part); // coordinator

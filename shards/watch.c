@@ -11,9 +11,9 @@
 #include "engine/base/alloc.h"
 
 struct watch_leg {
-    struct parked parked;      // first member: waits while the owner's keyspace is lent
+    struct parked parked; // first member: waits while the owner's keyspace is lent
     struct watch_set *set;
-    struct watched_key *keys;  // those to register: a copy, because the set's array may move
+    struct watched_key *keys; // those to register: a copy, because the set's array may move
     uint32_t count;
     uint32_t shard;
     bool forget;
@@ -81,8 +81,7 @@ void watch_begin(struct connection *conn, int argc, const struct slice *argv) {
     uint32_t first = set->count;
     for (int i = 1; i < argc; i++) {
         struct key key = key_of(s->keyspace, argv[i]);
-        if (!set_has(set, key, conn->db))
-            set_add(set, key, conn->db, shard_of_key(s, argv[i]));
+        if (!set_has(set, key, conn->db)) set_add(set, key, conn->db, shard_of_key(s, argv[i]));
     }
     connection_work_begin(conn, &set->work);
     set->legs++; // our own hand on it until all legs are sent
@@ -128,6 +127,14 @@ void watch_leg_arrive(struct shard *s, struct watch_leg *leg) {
         intents_park_lent(&s->intents, &leg->parked);
         return;
     }
+    // A transaction whose reply is out already may not have returned its keys yet. What it changed is
+    // marked when it does: a watch that began before that would see an old change as a new one.
+    for (uint32_t i = 0; i < leg->count && !leg->forget && s->intents.parts > 0; i++) {
+        uint64_t hash = leg->keys[i].key.hash;
+        if (!intents_conflict(&s->intents, hash, false)) continue;
+        intents_park(&s->intents, &leg->parked, hash, false);
+        return;
+    }
     for (uint32_t i = 0; i < leg->count; i++) {
         const struct watched_key *w = &leg->keys[i];
         if (leg->forget) {
@@ -137,8 +144,10 @@ void watch_leg_arrive(struct shard *s, struct watch_leg *leg) {
             keyspace_watch(s->keyspace, w->db, w->key, &leg->set->dirty);
         }
     }
-    if (leg->set->home == s) watch_leg_returned(s, leg);
-    else shard_send(s, leg->set->home->id, MESSAGE_WATCHED, leg);
+    if (leg->set->home == s)
+        watch_leg_returned(s, leg);
+    else
+        shard_send(s, leg->set->home->id, MESSAGE_WATCHED, leg);
 }
 
 void watch_leg_returned(struct shard *s, struct watch_leg *leg) {
@@ -147,6 +156,8 @@ void watch_leg_returned(struct shard *s, struct watch_leg *leg) {
     mem_free(leg->keys);
     mem_free(leg);
     if (--set->legs > 0) return;
-    if (set->forgotten) set_free(set);
-    else connection_work_done(set->work.connection, "+OK\r\n", 5);
+    if (set->forgotten)
+        set_free(set);
+    else
+        connection_work_done(set->work.connection, "+OK\r\n", 5);
 }

@@ -14,16 +14,16 @@
 #include "shards/connection.h"
 
 struct watched_key {
-    struct key key;      // text is owned by the set
+    struct key key; // text is owned by the set
     uint32_t db, shard;
 };
 
 struct watch_set {
-    struct work work;    // of the WATCH command under way; first member
-    _Atomic bool dirty;  // a watched key has changed
+    struct work work;   // of the WATCH command under way; first member
+    _Atomic bool dirty; // a watched key has changed
     bool forgotten;
     struct shard *home;
-    uint32_t legs;       // under way
+    uint32_t legs; // under way
     uint32_t count, cap;
     struct watched_key *keys;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a lookup, an overwrite and an insertion cost in a keyspace of a given size. The figures include
-// making the key's text and hashing it (about 15 ns). They are bound by memory latency: a hit is two
-// cache lines one after the other, a miss is one, a batch has its lines fetched side by side. One
-// thread, no clock: bench/micro's harness measures. See bench_table.h for the calls.
+// What a lookup, an overwrite and an insertion cost in a keyspace of a given size. The figures
+// include making the key's text and hashing it (about 15 ns). They are bound by memory latency: a
+// hit is two cache lines one after the other, a miss is one, a batch has its lines fetched side by
+// side. One thread, no clock: bench/micro's harness measures. See bench_table.h for the calls.
 #include "bench/micro/bench_table.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Micro-benchmarks of the hash table and the keyspace, as plain functions: the harness makes a state,
-// calls one function per measurement with the number of operations it wants, and divides. Keys are 16
-// bytes, values 32, drawn uniformly, so that with many keys the caches hold none of them. One thread;
-// the same seed gives the same order of keys.
+// Micro-benchmarks of the hash table and the keyspace, as plain functions: the harness makes a
+// state, calls one function per measurement with the number of operations it wants, and divides.
+// Keys are 16 bytes, values 32, drawn uniformly, so that with many keys the caches hold none of
+// them. One thread; the same seed gives the same order of keys.
 #ifndef TORC_BENCH_MICRO_BENCH_TABLE_H
 #define TORC_BENCH_MICRO_BENCH_TABLE_H
 

@@ -167,7 +167,7 @@ size_t num_format_long_double(char *out, long double value) {
     }
     if (isinf(value)) {
         size_t sign = value < 0 ? 1 : 0;
-        memcpy(out, "-inf" + 1 - sign, 3 + sign);
+        memcpy(out, &"-inf"[1 - sign], 3 + sign);
         return 3 + sign;
     }
     int printed = snprintf(out, NUM_LONG_DOUBLE_TEXT_MAX, "%.17Lf", value);

@@ -168,6 +168,8 @@ int command_keys(const struct command *spec, int argc, const struct slice *argv,
  * itself).
  */
 uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards);
+/** How many keys such a command asks for (its COUNT, or the default; a malformed one counts as absent). */
+int64_t command_cursor_count(int argc, const struct slice *argv);
 
 // ---- what command functions use -----------------------------------------------------------------
 

@@ -323,11 +323,11 @@ void introspect_help_reply(struct reply *r, const char *container, const char *c
     reply_array(r, n + 3);
     char headline[80];
     snprintf(headline, sizeof headline,
-             "%s <subcommand> [<argument> ...], with one of these:", container);
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
     reply_status(r, headline);
     for (size_t i = 0; i < n; i++) reply_status(r, lines[i]);
     reply_status(r, "HELP");
-    reply_status(r, "    Shows this text.");
+    reply_status(r, "    Print this help.");
 }
 
 void introspect_help(struct cmd *c) {

@@ -114,19 +114,34 @@ static bool parse_scan(struct cmd *c, struct search *s, int64_t *count) {
     return true;
 }
 
-/** Walks one shard's table from a cursor on; returns the next cursor. */
+int64_t command_cursor_count(int argc, const struct slice *argv) {
+    int64_t count;
+    for (int i = 2; i + 1 < argc; i += 2)
+        if (slice_is(argv[i], "count") && num_parse_i64(argv[i + 1], &count)) return count;
+    return COUNT_DEFAULT;
+}
+
+/**
+ * Walks from a cursor on, over as many shards as the view has, until it has seen enough keys or visited
+ * enough buckets; returns the next cursor.
+ */
 static uint64_t walk(struct cmd *c, struct search *s, uint64_t cursor, int64_t count) {
+    const struct view *view = c->view;
     uint64_t shard = cursor >> TABLE_CURSOR_BITS, position = cursor & POSITION_MASK;
-    if (shard >= c->view->nshards) return 0; // nobody's cursor: the walk is over
-    struct keyspace *ks = c->view->only != NULL ? c->view->only : c->view->by_shard[shard];
-    ASSERT(c->view->nshards == 1 || ks->shard == shard);
-    const struct table *table = &ks->dbs[c->db].table;
+    if (shard >= view->nshards) return 0; // nobody's cursor: the walk is over
     int64_t visits = count > INT64_MAX / VISITS_PER_COUNT ? INT64_MAX : count * VISITS_PER_COUNT;
+    bool enough = false;
     do {
-        position = table_scan(table, position, visit, s);
-    } while (position != 0 && --visits > 0 && s->seen < (uint64_t)count);
-    if (position != 0) return shard << TABLE_CURSOR_BITS | position;
-    return shard + 1 < c->view->nshards ? (shard + 1) << TABLE_CURSOR_BITS : 0;
+        struct keyspace *ks = view->only != NULL ? view->only : view->by_shard[shard];
+        ASSERT(view->nshards == 1 || ks->shard == shard);
+        do {
+            position = table_scan(&ks->dbs[c->db].table, position, visit, s);
+            enough = --visits <= 0 || s->seen >= (uint64_t)count;
+        } while (position != 0 && !enough);
+        if (position != 0) return shard << TABLE_CURSOR_BITS | position;
+        shard++;
+    } while (!enough && view->only == NULL && shard < view->nshards);
+    return shard < view->nshards ? shard << TABLE_CURSOR_BITS : 0;
 }
 
 void keys_scan(struct cmd *c) {

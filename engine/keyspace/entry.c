@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Entries: their layout in memory, making, copying, rekeying, expiry. What concerns the value of a
-// string is in entry_string.c. An entry is written by the thread that owns its keyspace; while it is
-// lent for reading another thread may read all of it but the access bytes, which the owner may go on
-// writing: so header fields are read and written one by one, never as one word. Invariant: the block of
-// an entry is at least entry__size() bytes, a blob's at least its header and its capacity.
-// Called by the keyspace, by commands and by whoever moves entries between keyspaces.
+// string is in entry_string.c. An entry is written by the thread that owns its keyspace; while it
+// is lent for reading another thread may read all of it but the access bytes, which the owner may
+// go on writing: so header fields are read and written one by one, never as one word. Invariant:
+// the block of an entry is at least entry__size() bytes, a blob's at least its header and its
+// capacity. Called by the keyspace, by commands and by whoever moves entries between keyspaces.
 #include "engine/keyspace/entry.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // An entry: one key with its value, in one allocation when the value is short. Owned by exactly one
-// table at a time (or by the transaction that it is lent to); only that owner's thread touches it. An
-// entry never moves while it is in a table unless a call here says that it returns the entry's new
-// place. Invariant: `encoding` decides the type and what follows the header.
+// table at a time (or by the transaction that it is lent to); only that owner's thread touches it.
+// An entry never moves while it is in a table unless a call here says that it returns the entry's
+// new place. Invariant: `encoding` decides the type and what follows the header.
 //
 //   offset 0        8                   16 / 8            ...
 //   +---------------+-------------------+-----------------+-----------+-----------------+
@@ -74,19 +74,26 @@ struct entry *entry_new_string(struct slice key, struct slice value, int64_t exp
 /** A fresh string entry that holds an integer. */
 struct entry *entry_new_int(struct slice key, int64_t value, int64_t expire_ms);
 /**
- * A fresh string entry of len zero bytes that is "raw" whatever its length; bytes are filled in through
- * entry_string_bytes().
+ * A fresh string entry of len zero bytes that is "raw" whatever its length; bytes are filled in
+ * through entry_string_bytes().
  */
 struct entry *entry_new_raw(struct slice key, size_t len, int64_t expire_ms);
 /** A deep copy under another key, with its own expiry. */
 struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms);
-/** The same value under another key: the payload moves, e itself is freed. Returns the new entry. */
+/**
+ * The same value under another key: the payload moves, e itself is freed. Returns the new entry.
+ */
 struct entry *entry_rekey(struct entry *e, struct slice key, int64_t expire_ms);
 /** Frees the entry and its value. */
 void entry_free(struct entry *e);
-/** Bytes that entry and value occupy (allocator sizes), for accounting and MEMORY USAGE. O(1) for strings. */
+/**
+ * Bytes that entry and value occupy (allocator sizes), for accounting and MEMORY USAGE. O(1) for
+ * strings.
+ */
 size_t entry_memory(const struct entry *e);
-/** Payload bytes outside of the entry itself; at ENTRY_BIG_FREE and more the free goes off-thread. */
+/**
+ * Payload bytes outside of the entry itself; at ENTRY_BIG_FREE and more the free goes off-thread.
+ */
 size_t entry_outside_memory(const struct entry *e);
 
 enum entry_type entry_type(const struct entry *e);
@@ -110,18 +117,19 @@ bool entry_string_i64(const struct entry *e, int64_t *out);
 /** Replaces the value by an integer, keeping key, expiry, access. May move: returns its place. */
 struct entry *entry_set_int(struct entry *e, int64_t value);
 /**
- * Replaces the value by a copy of the text (int / embstr / raw / blob as for a new one), keeping key,
- * expiry, access. May move: returns its place.
+ * Replaces the value by a copy of the text (int / embstr / raw / blob as for a new one), keeping
+ * key, expiry, access. May move: returns its place.
  */
 struct entry *entry_set_string(struct entry *e, struct slice value);
 /**
- * Overwrites value and expiry where the entry stands, keeping key and access, when that neither allocates
- * nor frees nor wastes much: true then, with entry_memory() unchanged. False: nothing was changed.
+ * Overwrites value and expiry where the entry stands, keeping key and access, when that neither
+ * allocates nor frees nor wastes much: true then, with entry_memory() unchanged. False: nothing was
+ * changed.
  */
 bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms);
 /**
- * Makes the string writable and exactly len bytes long ("raw"), zero-filled where it grew. Growth leaves
- * room for more, so that appending is amortised constant. May move: returns its place.
+ * Makes the string writable and exactly len bytes long ("raw"), zero-filled where it grew. Growth
+ * leaves room for more, so that appending is amortised constant. May move: returns its place.
  */
 struct entry *entry_string_resize(struct entry *e, size_t len);
 /** The bytes of a string made writable by entry_string_resize()/entry_new_raw(). */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Where things are inside an entry: offsets, payload and blob access, and the two calls that make or
-// reshape an entry's frame (header, expiry, key). Shared by entry.c and entry_string.c only; everyone
-// else goes through entry.h. Same thread rules as there. Invariant: these functions are the single
-// place that knows the offsets drawn in entry.h.
+// Where things are inside an entry: offsets, payload and blob access, and the two calls that make
+// or reshape an entry's frame (header, expiry, key). Shared by entry.c and entry_string.c only;
+// everyone else goes through entry.h. Same thread rules as there. Invariant: these functions are
+// the single place that knows the offsets drawn in entry.h.
 #ifndef TORC_ENGINE_KEYSPACE_ENTRY_LAYOUT_H
 #define TORC_ENGINE_KEYSPACE_ENTRY_LAYOUT_H
 
@@ -55,7 +55,9 @@ static inline void entry__set_blob(struct entry *e, struct blob *b) {
 /** A blob that holds a copy of text and has room for at least cap bytes. */
 struct blob *entry__blob_new(struct slice text, size_t cap);
 
-/** A new frame with room for vlen bytes of value and `spare` more. Payload and value are not filled. */
+/**
+ * A new frame with room for vlen bytes of value and `spare` more. Payload and value are not filled.
+ */
 struct entry *entry__make(struct slice key, uint8_t encoding, size_t vlen, int64_t expire_ms,
                           size_t spare);
 /** Whether an entry of that size can stand in the block of e without much waste. */

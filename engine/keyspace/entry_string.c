@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// String values: an integer in the payload, bytes embedded behind the key, or a blob of their own. The
-// choice follows from the text alone for a fresh value; a value that was written to in place is "raw"
-// from then on, as in Redis. Same thread rules as entry.c. Invariant: a blob's cap never exceeds its
-// block, and values up to ENTRY_EMBED_MAX bytes are embedded unless they stand in a blob that once
-// held more. Called by commands and by the keyspace's overwrite path.
+// String values: an integer in the payload, bytes embedded behind the key, or a blob of their own.
+// The choice follows from the text alone for a fresh value; a value that was written to in place is
+// "raw" from then on, as in Redis. Same thread rules as entry.c. Invariant: a blob's cap never
+// exceeds its block, and values up to ENTRY_EMBED_MAX bytes are embedded unless they stand in a
+// blob that once held more. Called by commands and by the keyspace's overwrite path.
 #include <string.h>
 
 #include "engine/base/alloc.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Expiry codes: from a time to a code and back, counting, and deciding when a walk is due. The walk
-// itself is in keyspace_expire.c, which has the table. Runs on the thread that owns the database; time
-// is passed in and may jump either way. Invariant: a code decodes, relative to checked_ms, to a time
-// that is not after the expiry of any entry that carries it (or to checked_ms itself for one that has
-// passed already), so nothing is found late by more than a granule. Called by the keyspace.
+// itself is in keyspace_expire.c, which has the table. Runs on the thread that owns the database;
+// time is passed in and may jump either way. Invariant: a code decodes, relative to checked_ms, to
+// a time that is not after the expiry of any entry that carries it (or to checked_ms itself for one
+// that has passed already), so nothing is found late by more than a granule. Called by the
+// keyspace.
 #include "engine/keyspace/expiry.h"
 
 #include <string.h>
@@ -20,9 +21,10 @@
 
 _Static_assert(1 + RINGS * RING_CODES <= TABLE_LINK_CODE, "codes leave room for the link's");
 _Static_assert(EXPIRY_CODES == 256, "a code is a byte");
+_Static_assert(RING_CODES > 60, "a ring reaches over one granule, 60 of its own, of the next");
 
-// A ring's granule is at most RING_CODES - 1 of the granules below it, so that whatever falls into the
-// current granule of a ring fits the ring below.
+// A ring's granule is at most RING_CODES - 1 of the granules below it, so that whatever falls into
+// the current granule of a ring fits the ring below.
 static const int64_t granules_ms[RINGS] = {100, 6000, 360000, 21600000};
 
 void expiry_init(struct expiry *x, int64_t now_ms) {

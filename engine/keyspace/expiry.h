@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Which entries of a table are due, without an index: each slot of the table carries an 8-bit code of
-// its entry's expiry time (0: none), and this structure counts the entries per code. When a code's time
-// has come and its count is not zero, a walk over the bucket lines visits just the entries with due
-// codes, in bounded steps. It is a timing wheel whose slots are counters: four rings of 63 codes.
+// Which entries of a table are due, without an index: each slot of the table carries an 8-bit code
+// of its entry's expiry time (0: none), and this structure counts the entries per code. When a
+// code's time has come and its count is not zero, a walk over the bucket lines visits just the
+// entries with due codes, in bounded steps. It is a timing wheel whose slots are counters: four
+// rings of 63 codes.
 //
 //   ring      0         1         2          3        (beyond: the last code of ring 3)
 //   granule   100 ms    6 s       6 min      6 h
 //   reach     6.2 s     6.2 min   6.2 h      15.5 days
 //
-// A code of ring 0 is due when its 100 ms are over: its entries have expired. A code of another ring is
-// due when its time begins: its entries get finer codes. So an entry is visited at most once a ring.
-// Codes count from `checked_ms`. Invariant: no entry has a code whose time is before checked_ms, save
-// those that the running walk has yet to reach. Owned by a db; same thread as its table.
+// A code of ring 0 is due when its 100 ms are over: its entries have expired. A code of another
+// ring is due when its time begins: its entries get finer codes. So an entry is visited at most
+// once a ring. Codes count from `checked_ms`. Invariant: no entry has a code whose time is before
+// checked_ms, save those that the running walk has yet to reach. Owned by a db; same thread as its
+// table.
 #ifndef TORC_ENGINE_KEYSPACE_EXPIRY_H
 #define TORC_ENGINE_KEYSPACE_EXPIRY_H
 
@@ -45,8 +47,8 @@ uint8_t expiry_code(const struct expiry *x, int64_t expire_ms);
 void expiry_add(struct expiry *x, uint8_t code);
 void expiry_remove(struct expiry *x, uint8_t code);
 /**
- * Looks whether a walk has to run now, and starts it: codes->due is set then, codes count from now_ms.
- * `pace_ms` is the least time between the starts of two walks.
+ * Looks whether a walk has to run now, and starts it: codes->due is set then, codes count from
+ * now_ms. `pace_ms` is the least time between the starts of two walks.
  */
 bool expiry_begin(struct expiry *x, int64_t now_ms, int64_t pace_ms);
 /** The walk has reached the table's end. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Keyspaces and their databases: the door through which every entry comes and goes. Each change here
-// keeps four things together: the table, the expiry counts, the memory account, and those who must be
-// told (watchers, the owner's hook). Runs on the thread that owns the keyspace or has it lent. Invariant:
-// a slot's expiry code is 0 exactly if its entry has no expiry, and counted in the database's expiry.
-// Called by commands (through engine/commands/command.h), by lending and by keyspace_expire.c.
+// Keyspaces and their databases: the door through which every entry comes and goes. Each change
+// here keeps four things together: the table, the expiry counts, the memory account, and those who
+// must be told (watchers, the owner's hook). Runs on the thread that owns the keyspace or has it
+// lent. Invariant: a slot's expiry code is 0 exactly if its entry has no expiry, and counted in the
+// database's expiry. Called by commands (through engine/commands/command.h), by lending and by
+// keyspace_expire.c.
 #include "engine/keyspace/keyspace.h"
 
 #include <string.h>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A keyspace: the numbered databases of one shard, with their expiry, watched keys and accounting. It
-// has no thread and no clock of its own: whoever owns the shard (or has been lent it) calls in and
-// passes the time. A transaction over several shards runs on a small private keyspace of the same kind.
-// Invariant: every entry is in exactly one keyspace; `memory` is the sum of entry_memory() of all
-// entries plus the tables. Callers: engine/commands through struct cmd, shards for lending and expiry.
+// A keyspace: the numbered databases of one shard, with their expiry, watched keys and accounting.
+// It has no thread and no clock of its own: whoever owns the shard (or has been lent it) calls in
+// and passes the time. A transaction over several shards runs on a small private keyspace of the
+// same kind. Invariant: every entry is in exactly one keyspace; `memory` is the sum of
+// entry_memory() of all entries plus the tables. Callers: engine/commands through struct cmd,
+// shards for lending and expiry.
 #ifndef TORC_ENGINE_KEYSPACE_KEYSPACE_H
 #define TORC_ENGINE_KEYSPACE_KEYSPACE_H
 
@@ -40,12 +41,18 @@ struct keyspace_stats {
     uint64_t dirty; // changes since start: what Redis calls dirty
 };
 
-/** What a keyspace tells its owner. NULL members are not called; what is to be freed is freed at once. */
+/**
+ * What a keyspace tells its owner. NULL members are not called; what is to be freed is freed at
+ * once.
+ */
 struct keyspace_hooks {
     void *context;
     /** A key changed, was created, deleted or expired. */
     void (*modified)(void *context, struct db *db, struct key key);
-    /** An entry with much memory outside is no longer needed: free it with entry_free() off this thread. */
+    /**
+     * An entry with much memory outside is no longer needed: free it with entry_free() off this
+     * thread.
+     */
     void (*free_later)(void *context, struct entry *e);
     /** Tables that were flushed: free them with keyspace_tables_free() off this thread. */
     void (*free_tables_later)(void *context, struct keyspace_tables *tables);
@@ -83,27 +90,32 @@ struct table_ref db_find(const struct db *db, struct key key);
 /** Inserts an entry whose key is absent. The keyspace owns it now. Calls modified. */
 void db_insert(struct db *db, struct key key, struct entry *e);
 /**
- * Puts `e` (same key; usually the found entry itself, changed by an entry_* call that returned `e`) into
- * the found place. `before` is entry_memory() of what stood there, asked before it was changed; nothing
- * is freed here. Calls modified. ref is good for the next change of the same key.
+ * Puts `e` (same key; usually the found entry itself, changed by an entry_* call that returned `e`)
+ * into the found place. `before` is entry_memory() of what stood there, asked before it was
+ * changed; nothing is freed here. Calls modified. ref is good for the next change of the same key.
  */
 void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
                size_t before);
 /**
- * Inserts or overwrites: the previous entry, found in ref (ref.entry may be NULL), is freed (off-thread
- * when big). Calls modified.
+ * Inserts or overwrites: the previous entry, found in ref (ref.entry may be NULL), is freed
+ * (off-thread when big). Calls modified.
  */
 void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e);
 /**
- * SET: the key gets that text as its value and that expiry (ENTRY_NO_EXPIRE: none), whatever it held
- * before. Overwrites in place where that fits; access information stays (0 for a new key). Calls
- * modified. Returns the entry's place.
+ * SET: the key gets that text as its value and that expiry (ENTRY_NO_EXPIRE: none), whatever it
+ * held before. Overwrites in place where that fits; access information stays (0 for a new key).
+ * Calls modified. Returns the entry's place.
  */
 struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref, struct slice value,
                             int64_t expire_ms);
-/** Sets, changes or removes (ENTRY_NO_EXPIRE) the expiry of a found key; ref follows. Calls modified. */
+/**
+ * Sets, changes or removes (ENTRY_NO_EXPIRE) the expiry of a found key; ref follows. Calls
+ * modified.
+ */
 void db_set_expire(struct db *db, struct key key, struct table_ref *ref, int64_t expire_ms);
-/** Takes an entry out of the keyspace; the caller owns it. Does not call modified (lending, RENAME). */
+/**
+ * Takes an entry out of the keyspace; the caller owns it. Does not call modified (lending, RENAME).
+ */
 struct entry *db_detach(struct db *db, struct key key, struct table_ref ref);
 /** Puts a detached or foreign entry in (its key must be absent); does not call modified. */
 void db_attach(struct db *db, struct key key, struct entry *e);
@@ -119,28 +131,31 @@ uint64_t db_expires(const struct db *db);
 int64_t db_average_ttl_ms(const struct db *db, int64_t now_ms);
 
 /**
- * Empties one database (index) or all (UINT32_MAX), telling every watcher of a key that existed. Contents
- * go to hooks.free_tables_later. Returns keys removed.
+ * Empties one database (index) or all (UINT32_MAX), telling every watcher of a key that existed.
+ * Contents go to hooks.free_tables_later. Returns keys removed.
  */
 uint64_t keyspace_flush(struct keyspace *ks, uint32_t index);
 /** Frees flushed tables with all entries. Any thread: it touches no keyspace. */
 void keyspace_tables_free(struct keyspace_tables *tables);
-/** Exchanges two databases; watchers of keys that exist in either (and whose content thereby changes) are told. */
+/**
+ * Exchanges two databases; watchers of keys that exist in either (and whose content thereby
+ * changes) are told.
+ */
 void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b);
 
 /**
- * Active expiry: removes entries whose time has come, in bounded steps: returns after about `budget`
- * bucket visits (about 10 ns each; a removed entry counts as KEYSPACE_REMOVAL_COST of them). Result: true
- * when more is due now (call again soon). Expired keys count in stats.expired_keys and call modified.
- * Call it every 100 ms or so, also when nothing is due: then it costs next to nothing. A key is gone
- * within 100 ms of its time plus the table's walking time.
+ * Active expiry: removes entries whose time has come, in bounded steps: returns after about
+ * `budget` bucket visits (about 10 ns each; a removed entry counts as KEYSPACE_REMOVAL_COST of
+ * them). Result: true when more is due now (call again soon). Expired keys count in
+ * stats.expired_keys and call modified. Call it every 100 ms or so, also when nothing is due: then
+ * it costs next to nothing. A key is gone within 100 ms of its time plus the table's walking time.
  */
 #define KEYSPACE_REMOVAL_COST 16
 bool keyspace_expire_step(struct keyspace *ks, int64_t now_ms, uint32_t budget);
 
 /**
- * WATCH: `flag` is set to true (atomic, release) when the key is modified. Tokens are (flag, db, key); the
- * key text is copied. A key that has expired must have been deleted by the caller before.
+ * WATCH: `flag` is set to true (atomic, release) when the key is modified. Tokens are (flag, db,
+ * key); the key text is copied. A key that has expired must have been deleted by the caller before.
  */
 void keyspace_watch(struct keyspace *ks, uint32_t db, struct key key, _Atomic bool *flag);
 /** Forgets one watch of that flag. */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Active expiry: the walk over a database's buckets that removes what is due and gives finer codes to
-// what comes closer, and the catching up of tables that have to shrink. It runs in small steps between
-// commands, on the thread that owns the keyspace, with the time passed in. Invariant: table.walked
-// buckets have been walked; what the table splits or merges meanwhile stays ahead of that line.
-// Called by the shard's loop.
+// Active expiry: the walk over a database's buckets that removes what is due and gives finer codes
+// to what comes closer, and the catching up of tables that have to shrink. It runs in small steps
+// between commands, on the thread that owns the keyspace, with the time passed in. Invariant:
+// table.walked buckets have been walked; what the table splits or merges meanwhile stays ahead of
+// that line. Called by the shard's loop.
 #include "engine/base/assert.h"
 #include "engine/keyspace/keyspace.h"
 
 #define MERGE_COST               8
-// A walk starts at the earliest this many milliseconds after the one before, per bucket: a visit takes
-// about 10 ns, so walking stays at a few percent of a core however large the table is.
+// A walk starts at the earliest this many milliseconds after the one before, per bucket: a visit
+// takes about 10 ns, so walking stays at a few percent of a core however large the table is.
 #define PACE_MS_PER_BUCKET_SHIFT 12 // nbuckets >> 12, about 250 ns a bucket
 
 static uint32_t spend(uint32_t budget, uint32_t cost) { return budget > cost ? budget - cost : 0; }
@@ -61,7 +61,8 @@ static uint32_t shrink(struct table *t, uint32_t budget) {
 static uint32_t walk(struct db *db, int64_t now_ms, uint32_t budget) {
     struct table *t = &db->table;
     while (budget != 0 && t->walked < t->nbuckets) {
-        // Before the first bucket merging is free of constraints, and a sparse table is not worth walking.
+        // Before the first bucket merging is free of constraints, and a sparse table is not worth
+        // walking.
         if (t->walked == 0) budget = shrink(t, budget);
         if (budget == 0) break;
         uint64_t bucket = t->walked;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The hash table: finding, inserting, removing, and growing or shrinking by one bucket at a time. It
-// runs on the thread that owns the table. A key's bucket is the low bits of its hash: level + 1 of them
-// if such a bucket exists already, level of them otherwise. Invariants: slots of a bucket are filled
-// without gaps; an overflow array exists exactly while a bucket holds more than eight entries and has
-// room for just an even number; every entry is in the bucket its hash says. table_is_valid() walks them.
-// Called by keyspace.c and expiry.c; table_scan.c reads the same structure.
+// The hash table: finding, inserting, removing, and growing or shrinking by one bucket at a time.
+// It runs on the thread that owns the table. A key's bucket is the low bits of its hash: level + 1
+// of them if such a bucket exists already, level of them otherwise. Invariants: slots of a bucket
+// are filled without gaps; an overflow array exists exactly while a bucket holds more than eight
+// entries and has room for just an even number; every entry is in the bucket its hash says.
+// table_is_valid() walks them. Called by keyspace.c and expiry.c; table_scan.c reads the same
+// structure.
 #include "engine/keyspace/table.h"
 
 #include <string.h>
@@ -93,7 +94,10 @@ struct table_ref table_find(const struct table *t, struct slice key, uint64_t ha
     return (struct table_ref){NULL, NULL};
 }
 
-/** Adds to a bucket whose slots are all taken: its last entry and the new one go to an overflow array. */
+/**
+ * Adds to a bucket whose slots are all taken: its last entry and the new one go to an overflow
+ * array.
+ */
 static void add_overflow(struct table *t, uint64_t *slots, uint64_t slot) {
     uint64_t last = slots[TABLE__LAST];
     if (!table__is_link(last)) {

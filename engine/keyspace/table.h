@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The hash table of a database: linear hashing (Litwin, VLDB 1980) over one contiguous array of
-// cache-line buckets in reserved address space, so that it grows and shrinks by one bucket at a time, no
-// operation pays for more than a few entries, and there is never a second array. A bucket is eight
-// 64-bit slots, filled from the front without gaps; when it holds more than eight entries, its last slot
-// links to an overflow array, just as long as needed, that holds the eighth and all further ones.
+// cache-line buckets in reserved address space, so that it grows and shrinks by one bucket at a
+// time, no operation pays for more than a few entries, and there is never a second array. A bucket
+// is eight 64-bit slots, filled from the front without gaps; when it holds more than eight entries,
+// its last slot links to an overflow array, just as long as needed, that holds the eighth and all
+// further ones.
 //
 //   slot:  63      52 51      44 43                            0
 //         +----------+----------+------------------------------+
@@ -13,9 +14,10 @@
 //   link: | entries  |   255    | array address >> 3            |     only in a bucket's last slot
 //         +----------+----------+------------------------------+
 //
-// The tag is 12 bits of the hash (never 0), so a miss costs the bucket's line and a hit that and the
-// entry's. The expiry code (see expiry.h) is a coarse time, so the expiry walk reads only bucket lines.
-// Owned by one keyspace; one thread at a time. Callers: keyspace.c, expiry.c, commands for scanning.
+// The tag is 12 bits of the hash (never 0), so a miss costs the bucket's line and a hit that and
+// the entry's. The expiry code (see expiry.h) is a coarse time, so the expiry walk reads only
+// bucket lines. Owned by one keyspace; one thread at a time. Callers: keyspace.c, expiry.c,
+// commands for scanning.
 #ifndef TORC_ENGINE_KEYSPACE_TABLE_H
 #define TORC_ENGINE_KEYSPACE_TABLE_H
 
@@ -32,7 +34,10 @@
 
 struct table;
 
-/** Makes an empty table that hashes keys under seed. It holds no bucket memory until the first insert. */
+/**
+ * Makes an empty table that hashes keys under seed. It holds no bucket memory until the first
+ * insert.
+ */
 void table_init(struct table *t, uint64_t seed);
 /** Frees the buckets. Entries are the caller's (see table_clear). */
 void table_fini(struct table *t);
@@ -63,7 +68,10 @@ void table_prefetch_entry(const struct table *t, uint64_t hash);
 struct table_ref table_find(const struct table *t, struct slice key, uint64_t hash);
 /** Inserts an entry, with its expiry code, whose key is not in the table. May split one bucket. */
 void table_insert(struct table *t, struct entry *e, uint64_t hash, uint8_t code);
-/** Puts another entry with the same key (or the same that has moved) and its expiry code in the slot. */
+/**
+ * Puts another entry with the same key (or the same that has moved) and its expiry code in the
+ * slot.
+ */
 void table_replace(struct table_ref *ref, struct entry *e, uint8_t code);
 /** The expiry code of the entry in a slot. */
 static inline uint8_t table_ref_code(struct table_ref ref) {
@@ -75,10 +83,10 @@ void table_remove(struct table *t, struct table_ref ref, uint64_t hash);
 struct entry *table_random(const struct table *t, uint64_t random);
 
 /**
- * One step of SCAN: visits every entry of one bucket, returns the next cursor, 0 at the end. The cursor
- * is a position in the bit-reversed hash space (40 bits), so that everything that is present throughout
- * a whole scan is visited at least once, however the table grows or shrinks between the steps. The
- * callback must not modify the table.
+ * One step of SCAN: visits every entry of one bucket, returns the next cursor, 0 at the end. The
+ * cursor is a position in the bit-reversed hash space (40 bits), so that everything that is present
+ * throughout a whole scan is visited at least once, however the table grows or shrinks between the
+ * steps. The callback must not modify the table.
  */
 uint64_t table_scan(const struct table *t, uint64_t cursor,
                     void (*visit)(void *context, struct entry *e), void *context);
@@ -90,9 +98,14 @@ void table_each(const struct table *t, void (*visit)(void *context, struct entry
 /** Calls table_each's visit for the entries of one bucket. */
 void table_each_in(const struct table *t, uint64_t bucket,
                    void (*visit)(void *context, struct entry *e), void *context);
-/** Merges one bucket if the table has too many for its entries. True when there may be more to do. */
+/**
+ * Merges one bucket if the table has too many for its entries. True when there may be more to do.
+ */
 bool table_shrink_step(struct table *t);
-/** Whether any entry of a bucket has an expiry code c with due[c] != 0; due[TABLE_LINK_CODE] must be 1. */
+/**
+ * Whether any entry of a bucket has an expiry code c with due[c] != 0; due[TABLE_LINK_CODE] must be
+ * 1.
+ */
 bool table_bucket_has(const struct table *t, uint64_t bucket, const uint8_t due[256]);
 /** The i-th entry of a bucket, in no order; entry is NULL when there are fewer. */
 struct table_ref table_bucket_at(const struct table *t, uint64_t bucket, size_t i);

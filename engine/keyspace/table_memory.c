@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The bucket array's memory: small allocations, then reserved address space that is committed and given
-// back in chunks. It runs on the thread that owns the table. Reserved space costs page tables only where
-// it is used. When little address space is to be had (RLIMIT_AS), a smaller piece is reserved, and when
-// that is full its pages move to a larger one, by page tables and not by copying. Invariant: bytes of
-// the mapping behind `committed` are inaccessible and hold no memory. Called by table.c only.
+// The bucket array's memory: small allocations, then reserved address space that is committed and
+// given back in chunks. It runs on the thread that owns the table. Reserved space costs page tables
+// only where it is used. When little address space is to be had (RLIMIT_AS), a smaller piece is
+// reserved, and when that is full its pages move to a larger one, by page tables and not by
+// copying. Invariant: bytes of the mapping behind `committed` are inaccessible and hold no memory.
+// Called by table.c only.
 #include "engine/keyspace/table_memory.h"
 
 #include <errno.h>

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Walking a table: SCAN's cursor, visiting everything, and random entries. Read-only; runs on the thread
-// that owns the table or has it lent. Called by commands (SCAN, KEYS, RANDOMKEY), by the keyspace when it
-// frees a table, and by tests.
+// Walking a table: SCAN's cursor, visiting everything, and random entries. Read-only; runs on the
+// thread that owns the table or has it lent. Called by commands (SCAN, KEYS, RANDOMKEY), by the
+// keyspace when it frees a table, and by tests.
 //
-// Why a scan misses nothing. Let r(h) be the low 40 bits of a hash in reverse order. A bucket that is
-// addressed by its d low bits holds exactly the entries whose r has the same d high bits: an interval
-// [k * 2^(40-d), (k+1) * 2^(40-d)) of r. At any moment the buckets' intervals are a partition of
-// [0, 2^40), whatever nbuckets is: splitting halves one interval, merging joins two halves. The cursor c
-// promises: every entry that was present all the time and has r < c has been visited. A step finds the
-// bucket whose interval contains c and visits all of it; the interval begins at or before c, so all
-// entries with c <= r < end are visited and the promise holds for the new cursor, the interval's end.
-// The promise names no bucket, so the table may change at will between steps. The cursor grows strictly
-// and is a multiple of 2^(40-d), so the scan ends; the end, 2^40, is reported as 0. Entries with r < c in
-// a bucket that has been merged since are visited again, which SCAN allows.
+// Why a scan misses nothing. Let r(h) be the low 40 bits of a hash in reverse order. A bucket that
+// is addressed by its d low bits holds exactly the entries whose r has the same d high bits: an
+// interval [k * 2^(40-d), (k+1) * 2^(40-d)) of r. At any moment the buckets' intervals are a
+// partition of [0, 2^40), whatever nbuckets is: splitting halves one interval, merging joins two
+// halves. The cursor c promises: every entry that was present all the time and has r < c has been
+// visited. A step finds the bucket whose interval contains c and visits all of it; the interval
+// begins at or before c, so all entries with c <= r < end are visited and the promise holds for the
+// new cursor, the interval's end. The promise names no bucket, so the table may change at will
+// between steps. The cursor grows strictly and is a multiple of 2^(40-d), so the scan ends; the
+// end, 2^40, is reported as 0. Entries with r < c in a bucket that has been merged since are
+// visited again, which SCAN allows.
 #include "engine/base/random.h"
 #include "engine/keyspace/table_slots.h"
 
@@ -68,8 +69,8 @@ static size_t bucket_length(const struct table *t, uint64_t bucket) {
 
 struct entry *table_random(const struct table *t, uint64_t random) {
     if (t->count == 0) return NULL;
-    // Every (bucket, position) pair is as likely as any other, and those that hold nothing are drawn
-    // again. Positions beyond the 16th share the last draw, which next to no bucket has.
+    // Every (bucket, position) pair is as likely as any other, and those that hold nothing are
+    // drawn again. Positions beyond the 16th share the last draw, which next to no bucket has.
     struct random r;
     random_init(&r, random);
     for (int tries = 0; tries < 256; tries++) {

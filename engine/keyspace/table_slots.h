@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What a table's slot is, bit by bit, and which bucket a hash belongs to: the inline functions that
-// table.c and table_scan.c share. Pure functions over the structure drawn in table.h; same thread as the
-// table. Invariant: an entry's address is a multiple of 8 below 2^47, so that it fits 44 bits.
+// table.c and table_scan.c share. Pure functions over the structure drawn in table.h; same thread
+// as the table. Invariant: an entry's address is a multiple of 8 below 2^47, so that it fits 44
+// bits.
 #ifndef TORC_ENGINE_KEYSPACE_TABLE_SLOTS_H
 #define TORC_ENGINE_KEYSPACE_TABLE_SLOTS_H
 
@@ -24,7 +25,10 @@ static inline uint64_t table__address(const struct table *t, uint64_t hash) {
     return index < t->nbuckets ? index : index & t->level_mask;
 }
 
-/** Twelve bits of the hash that the address does not use; never 0, which is the tag of an empty slot. */
+/**
+ * Twelve bits of the hash that the address does not use; never 0, which is the tag of an empty
+ * slot.
+ */
 static inline uint64_t table__tag(uint64_t hash) {
     uint64_t tag = hash >> TABLE_TAG_SHIFT;
     return tag + (tag == 0);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// WATCH: who is told when a key changes. One node per watch, in chains by key hash; the table doubles
-// with the number of watches and goes away with the last one. Runs on the thread that owns the keyspace.
-// Invariant: nodes of a chain share their low hash bits; `count` is the number of nodes. Called by
-// keyspace.c when keys change, and by sessions through keyspace_watch() and keyspace_unwatch().
+// WATCH: who is told when a key changes. One node per watch, in chains by key hash; the table
+// doubles with the number of watches and goes away with the last one. Runs on the thread that owns
+// the keyspace. Invariant: nodes of a chain share their low hash bits; `count` is the number of
+// nodes. Called by keyspace.c when keys change, and by sessions through keyspace_watch() and
+// keyspace_unwatch().
 #include "engine/keyspace/watch.h"
 
 #include <stdatomic.h>

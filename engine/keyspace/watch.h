@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Watched keys of one keyspace: a small chained hash table of (database, key) -> flag. It exists only
-// while somebody watches, so that a write without watchers costs one test of a pointer. Owned by the
-// keyspace, same thread; the flags belong to whoever watches and may be read by another thread.
-// Invariant: a watch stands here until it is forgotten, however often its flag was set.
+// Watched keys of one keyspace: a small chained hash table of (database, key) -> flag. It exists
+// only while somebody watches, so that a write without watchers costs one test of a pointer. Owned
+// by the keyspace, same thread; the flags belong to whoever watches and may be read by another
+// thread. Invariant: a watch stands here until it is forgotten, however often its flag was set.
 #ifndef TORC_ENGINE_KEYSPACE_WATCH_H
 #define TORC_ENGINE_KEYSPACE_WATCH_H
 

@@ -54,7 +54,7 @@ def test_docs(c3, c):
     docs = c3("COMMAND", "DOCS", "set", "nosuch", "object")
     assert set(docs) == {b"set", b"object"}
     entry = docs[b"set"]
-    assert {b"summary", b"since", b"group", b"complexity", b"arguments"} <= set(entry)
+    assert {b"summary", b"since", b"group", b"complexity"} <= set(entry)
     assert entry[b"group"] == b"string" and entry[b"since"] == b"1.0.0"
     assert b"subcommands" in docs[b"object"]
     flat = c("COMMAND", "DOCS", "get")

@@ -137,14 +137,14 @@ def test_config_get(c, c3):
 
 
 def test_config_set(c, config):
-    assert config("timeout", "100", "maxmemory", "2gb") == "OK"
-    check(c, ("CONFIG GET timeout", [b"timeout", b"100"]), ("CONFIG GET maxmemory",
-                                                            [b"maxmemory", b"2147483648"]))
+    assert config("timeout", "100", "client-query-buffer-limit", "2gb") == "OK"
+    check(c, ("CONFIG GET timeout", [b"timeout", b"100"]), ("CONFIG GET client-query-buffer-limit",
+                                                            [b"client-query-buffer-limit", b"2147483648"]))
     assert config("MAXMEMORY", "0") == "OK"
-    for value, size in (("1k", 1000), ("1kb", 1024), ("1mb", 1 << 20), ("1m", 10**6), ("1g", 10**9),
-                        ("100", 100), ("5B", 5)):
-        assert config("maxmemory", value) == "OK"
-        assert c("CONFIG", "GET", "maxmemory")[1] == b"%d" % size
+    for value, size in (("2000k", 2000000), ("2000kb", 2048000), ("1mb", 1 << 20), ("2m", 2 * 10**6),
+                        ("1g", 10**9), ("2000000", 2000000), ("1048577B", 1048577)):
+        assert config("client-query-buffer-limit", value) == "OK"
+        assert c("CONFIG", "GET", "client-query-buffer-limit")[1] == b"%d" % size
 
 
 def test_config_set_errors(c):

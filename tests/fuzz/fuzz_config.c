@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Fuzzes the configuration. An input is either a file's text as it is, or instructions from which
-// lines with real directive names and likely values are put together, so that mutation reaches behind
-// the lookup of names. Checked: nothing crashes or leaks, every value in effect reads back as itself, a
-// copy is equal, quoting is undone by splitting. Directives cannot reach files here: includes are
-// refused and no log is opened.
+// lines with real directive names and likely values are put together, so that mutation reaches
+// behind the lookup of names. Checked: nothing crashes or leaks, every value in effect reads back
+// as itself, a copy is equal, quoting is undone by splitting. Directives cannot reach files here:
+// includes are refused and no log is opened.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fuzz target for net/resp_parser.c. The first byte of an input chooses: odd, the rest is a stream as it
-// would arrive; even, the rest is a script from which a mostly valid stream is generated (so no corpus
-// of files is needed) together with what it must be parsed into. Each stream is parsed whole and in
-// random pieces, every call from a fresh block of exactly its size. Invariants: both ways give the
-// same commands and the same error, every slice lies within the command's bytes, nothing is consumed
-// that is not there. With FUZZ_STANDALONE: `fuzz_resp <runs> <seed>` or `fuzz_resp <file>...`.
+// Fuzz target for net/resp_parser.c. The first byte of an input chooses: odd, the rest is a stream
+// as it would arrive; even, the rest is a script from which a mostly valid stream is generated (so
+// no corpus of files is needed) together with what it must be parsed into. Each stream is parsed
+// whole and in random pieces, every call from a fresh block of exactly its size. Invariants: both
+// ways give the same commands and the same error, every slice lies within the command's bytes,
+// nothing is consumed that is not there. With FUZZ_STANDALONE: `fuzz_resp <runs> <seed>` or
+// `fuzz_resp <file>...`.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,9 +41,11 @@ static void note_command(struct buf *out, const struct slice *v, int argc) {
 
 /** Appends an argument of up to some bytes that are no trouble within quotes either. */
 static void add_argument(struct script *s, struct buf *arg) {
-    static const unsigned lengths[] = {0, 1, 2, 3, 9, 10, 11, 99, 100, 101, 999, 1000, 9999, 10000, 17000};
+    static const unsigned lengths[] = {0,   1,   2,   3,    9,    10,    11,   99,
+                                       100, 101, 999, 1000, 9999, 10000, 17000};
     unsigned n = lengths[take(s, 64) % (take(s, 4) == 0 ? 15 : 6)];
     unsigned first = take(s, 26);
+    if (n == 0) return;
     char *p = buf_reserve(arg, n);
     for (unsigned i = 0; i < n; i++) p[i] = (char)('a' + (first + i) % 26);
     arg->len += n;
@@ -70,9 +73,12 @@ static void generate_array(struct script *s, struct buf *stream, struct buf *exp
     buf_free(&bytes);
 }
 
-/** An inline command of quoted and bare words; the expectation is what stands between the quotes. */
+/**
+ * An inline command of quoted and bare words; the expectation is what stands between the quotes.
+ */
 static void generate_inline(struct script *s, struct buf *stream, struct buf *expected) {
-    static const char *const wires[] = {"word", "'single \\' quote'", "\"\\x41\\n\\\"\"", "\"\"", "a\"b c\""};
+    static const char *const wires[] = {"word", "'single \\' quote'", "\"\\x41\\n\\\"\"", "\"\"",
+                                        "a\"b c\""};
     static const char *const words[] = {"word", "single ' quote", "A\n\"", "", "ab c"};
     struct slice v[8];
     int argc = 1 + (int)take(s, 8);
@@ -94,25 +100,22 @@ static void generate(struct script *s, struct buf *stream, struct buf *expected)
             buf_append_text(stream, nothings[take(s, 5)]);
             buf_append_text(expected, "-\n");
             break;
-        case 1:
-            generate_inline(s, stream, expected);
-            break;
-        default:
-            generate_array(s, stream, expected);
+        case 1: generate_inline(s, stream, expected); break;
+        default: generate_array(s, stream, expected);
         }
     }
 }
 
 /** Writes down what the stream is parsed into, shown in random pieces, or whole when r is NULL. */
-static void transcribe(const char *stream, size_t n, struct random *r, const struct resp_limits *limits,
-                       struct buf *out) {
+static void transcribe(const char *stream, size_t n, struct random *r,
+                       const struct resp_limits *limits, struct buf *out) {
     struct resp_parser parser;
     struct resp_args args = {0};
     struct resp_result result;
     resp_parser_init(&parser);
     size_t start = 0, shown = r == NULL ? n : 0;
     size_t piece_max = r == NULL ? n : (size_t)1 << random_below(r, 15);
-    if (piece_max < n / 128) piece_max = n / 128;  // or a long stream would take for ever
+    if (piece_max < n / 128) piece_max = n / 128; // or a long stream would take for ever
     enum resp_status status = RESP_MORE;
     while (status != RESP_ERROR) {
         size_t there = shown - start;
@@ -220,13 +223,14 @@ int main(int argc, char **argv) {
     static uint8_t bytes[512];
     for (uint64_t i = 0; i < runs; i++) {
         struct random r;
-        random_init(&r, seed + i);  // so that a failure is repeated by `1 <seed + i>`
+        random_init(&r, seed + i); // so that a failure is repeated by `1 <seed + i>`
         if (i % 1000 == 0) printf("run %llu\n", (unsigned long long)(seed + i));
         size_t n = 1 + (size_t)random_below(&r, random_below(&r, 4) == 0 ? sizeof(bytes) : 64);
         for (size_t k = 0; k < n; k++) bytes[k] = (uint8_t)random_next(&r);
         // Raw streams of random bytes are all alike: make them of the alphabet of the protocol.
         if (bytes[0] & 1) {
-            for (size_t k = 1; k < n; k++) bytes[k] = (uint8_t)"*$\r\n\r\n1230'\"\\ ab"[bytes[k] % 16];
+            for (size_t k = 1; k < n; k++)
+                bytes[k] = (uint8_t) "*$\r\n\r\n1230'\"\\ ab"[bytes[k] % 16];
         }
         LLVMFuzzerTestOneInput(bytes, n);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fuzz target for the keyspace: the input is a program of small operations (set, expire, append, delete,
-// detach, flush, swap, scan, time passing, expiry steps) on a keyspace of three databases and 512
-// possible keys, run beside a plain reference. A wrong answer or a broken invariant aborts. Built with
-// libFuzzer, with tests/fuzz/driver.c, or alone (-DFUZZ_STANDALONE: arguments are the number of random
-// inputs and a seed). One thread.
+// Fuzz target for the keyspace: the input is a program of small operations (set, expire, append,
+// delete, detach, flush, swap, scan, time passing, expiry steps) on a keyspace of three databases
+// and 512 possible keys, run beside a plain reference. A wrong answer or a broken invariant aborts.
+// Built with libFuzzer, with tests/fuzz/driver.c, or alone (-DFUZZ_STANDALONE: arguments are the
+// number of random inputs and a seed). One thread.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

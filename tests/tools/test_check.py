@@ -89,7 +89,7 @@ def test_layers_allows(tree, path, include):
     assert status == 0, output
 
 
-LONG_FUNCTION = "int f(int a)\n{\n".replace(")\n{", ") {") + "    a++;\n" * 70 + "    return a;\n}\n"
+LONG_FUNCTION = "int f(int a) {\n" + "    a++;\n" * 70 + "    return a;\n}\n"
 # Words that the check would find in this very file are put together here.
 OPEN_END = "TO" "DO"
 

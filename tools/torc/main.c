@@ -23,7 +23,7 @@ static const char usage[] =
 
 int main(int argc, char **argv) {
     if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)) {
-        printf("torc v=%s allocator=%s bits=%zu\n", TORC_VERSION, mem_allocator_name(),
+        printf("torc server v=%s allocator=%s bits=%zu\n", TORC_VERSION, mem_allocator_name(),
                sizeof(void *) * 8);
         return 0;
     }

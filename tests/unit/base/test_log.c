@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The log: levels filter, the line's shape, escaping and cutting, lines of several threads do not
-// mix, a bad path is reported. Writes to a temporary file; spawns threads of its own.
+// mix, a bad path is reported. Writes to a temporary file that it removes; spawns threads of its
+// own.
+// The log's state is the process's, so the tests run in order and the last one restores stdout.
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>

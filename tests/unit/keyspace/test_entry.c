@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Entries: every way to make and change one, at the sizes where the layout changes (keys of 254 to 256
-// bytes, values of 44, 45, 1024, 1025), checked with entry_is_valid() after each change; then random
-// changes against a plain copy of what the entry must hold. Single-threaded, seeded.
+// Entries: every way to make and change one, at the sizes where the layout changes (keys of 254 to
+// 256 bytes, values of 44, 45, 1024, 1025), checked with entry_is_valid() after each change; then
+// random changes against a plain copy of what the entry must hold. Single-threaded, seeded.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Keyspaces: accounting, hooks, watches, flushing, swapping, and active expiry under virtual time (a
-// million keys in one second, far and past expiries, clocks that jump, lent keys); then random
+// Keyspaces: accounting, hooks, watches, flushing, swapping, and active expiry under virtual time
+// (a million keys in one second, far and past expiries, clocks that jump, lent keys); then random
 // operations on several databases against a reference. Single-threaded, seeded; keyspace_is_valid()
 // after each change where the keyspace is small. Expiry's bounds are counted in steps, not in time.
 #include <setjmp.h>

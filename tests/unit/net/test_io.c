@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The promises of net/io.h, each tested over both backends (io_uring cases are skipped where the host
-// has no io_uring). A small echo server lives on the io under test; its peers are plain non-blocking
-// sockets driven by the same thread, so that a failure is where the debugger stands. Only the wake-up
-// tests use a second thread. No test depends on an upper bound of time, but a guard ends a hang.
+// The promises of net/io.h, each tested over both backends (io_uring cases are skipped where the
+// host has no io_uring). A small echo server lives on the io under test; its peers are plain
+// non-blocking sockets driven by the same thread, so that a failure is where the debugger stands.
+// Only the wake-up tests use a second thread. No test depends on an upper bound of time, but a
+// guard ends a hang.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,8 +17,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,14 +30,14 @@
 #include "engine/base/clock.h"
 #include "net/io.h"
 
-#define MS 1000000LL
-#define GUARD_NS (60 * 1000 * MS)
+#define MS         1000000LL
+#define GUARD_NS   (60 * 1000 * MS)
 #define EVENTS_MAX 64
 
 struct server_conn {
     struct io_conn io;
-    struct buf out;        // echo: waits to be sent
-    struct buf in_flight;  // echo: being sent
+    struct buf out;       // echo: waits to be sent
+    struct buf in_flight; // echo: being sent
     struct server_conn *next;
     uint64_t received;
     bool echo, eof, error, sent, closed, sending, paused;
@@ -42,7 +48,7 @@ struct fixture {
     struct io *io;
     int listen_fd;
     uint16_t port;
-    struct server_conn *conns;  // newest first
+    struct server_conn *conns; // newest first
     int accepted, closed, wakes, events_max;
     bool echo;
     int64_t guard_ns;
@@ -84,7 +90,7 @@ static void on_event(struct fixture *f, struct io_event *e) {
             buf_append(&c->out, e->data, e->length);
             flush_echo(f, c);
         }
-        memset(e->data, 0xee, e->length);  // writable, and nobody else's
+        memset(e->data, 0xee, e->length); // writable, and nobody else's
         break;
     case IO_EOF:
         assert_false(c->eof || c->error);
@@ -105,9 +111,7 @@ static void on_event(struct fixture *f, struct io_event *e) {
         c->closed = true;
         f->closed++;
         break;
-    case IO_WAKE:
-        f->wakes++;
-        break;
+    case IO_WAKE: f->wakes++; break;
     }
 }
 
@@ -152,9 +156,7 @@ static struct fixture setup_with(void **state, const struct io_options *options)
     return f;
 }
 
-static struct fixture setup(void **state) {
-    return setup_with(state, NULL);
-}
+static struct fixture setup(void **state) { return setup_with(state, NULL); }
 
 static void teardown(struct fixture *f) {
     for (struct server_conn *c = f->conns; c != NULL; c = c->next) {
@@ -174,9 +176,7 @@ static void teardown(struct fixture *f) {
 
 // ---- peers ----
 
-static char pattern(uint64_t i) {
-    return (char)((i * 131) ^ (i >> 8) ^ (i >> 17));
-}
+static char pattern(uint64_t i) { return (char)((i * 131) ^ (i >> 8) ^ (i >> 17)); }
 
 static int peer_connect(struct fixture *f) {
     struct sockaddr_in a = {.sin_family = AF_INET,
@@ -331,7 +331,7 @@ static void test_peer_closes(void **state) {
     PUMP_UNTIL(&f, c->eof || c->error);
     assert_int_equal(c->received, 10);
     assert_true(c->eof);
-    for (int i = 0; i < 3; i++) pump(&f, 1 * MS);  // once only: on_event asserts it
+    for (int i = 0; i < 3; i++) pump(&f, 1 * MS); // once only: on_event asserts it
     io_close(f.io, &c->io);
     PUMP_UNTIL(&f, c->closed);
     teardown(&f);
@@ -430,6 +430,35 @@ static void test_many_connections(void **state) {
     teardown(&f);
 }
 
+/** More completions in one pass than the completion queue of the smallest ring has places. */
+static void test_queue_overflow(void **state) {
+    struct io_options o = {.connections_hint = 1, .recv_buffers = 4096, .recv_buffer_size = 64};
+    struct fixture f = setup_with(state, &o);
+    f.events_max = 16;
+    run_peers(&f, 300, 6400, 1280);
+    teardown(&f);
+}
+
+static void test_unix_socket(void **state) {
+    struct fixture f = setup(state);
+    struct peer p = {.to_send = 1 << 20};
+    struct server_conn *c = calloc(1, sizeof(*c));
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    p.fd = pair[0];
+    c->echo = true;
+    f.conns = c;
+    f.accepted++;
+    io_attach(f.io, &c->io, pair[1]);
+    while (p.received < p.to_send) {
+        peer_step(&p, 65536);
+        pump(&f, 0);
+    }
+    close(p.fd);
+    PUMP_UNTIL(&f, c->eof || c->error);
+    teardown(&f);
+}
+
 static void test_few_events_at_a_time(void **state) {
     struct fixture f = setup(state);
     f.events_max = 1;
@@ -473,7 +502,7 @@ static void test_idle_ones_survive_exhaustion(void **state) {
         peer_step(&busy, 65536);
         pump(&f, 0);
     }
-    for (int i = 0; i < 20; i++) {  // these attach while there is hardly a free buffer
+    for (int i = 0; i < 20; i++) { // these attach while there is hardly a free buffer
         idle[i] = (struct peer){.to_send = 10};
         connect_one(&f, &idle[i].fd);
         peer_step(&busy, 65536);
@@ -507,8 +536,10 @@ static void test_accept_storm(void **state) {
         for (int i = 0; i < PER_ROUND; i++) fds[i] = peer_connect(&f);
         PUMP_UNTIL(&f, f.accepted == (round + 1) * PER_ROUND);
         for (int i = 0; i < PER_ROUND; i++) {
-            if (i % 2 == 0) send_reset(fds[i]);
-            else close(fds[i]);
+            if (i % 2 == 0)
+                send_reset(fds[i]);
+            else
+                close(fds[i]);
         }
         for (struct server_conn *c = f.conns; c != NULL; c = c->next) {
             if (!c->closed) io_close(f.io, &c->io);
@@ -529,7 +560,7 @@ static void test_out_of_descriptors(void **state) {
     uint64_t before = f.io->polls;
     int64_t end_ns = clock_monotonic_ns() + 50 * MS;
     while (clock_monotonic_ns() < end_ns) pump(&f, 50 * MS);
-    assert_true(f.io->polls - before < 20);  // it rests instead of trying all the time
+    assert_true(f.io->polls - before < 20); // it rests instead of trying all the time
     assert_int_equal(f.accepted, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     PUMP_UNTIL(&f, f.accepted == 2);
@@ -543,7 +574,8 @@ static void test_timeouts(void **state) {
     assert_int_equal(pump(&f, 0), 0);
     static const int64_t timeouts_ns[] = {200000, 3 * MS, 30 * MS};
     for (int i = 0; i < 3; i++) {
-        // A signal may end a wait early (one is what the kernel makes of a ring closed before), but not each.
+        // A signal may end a wait early (one is what the kernel makes of a ring closed before), but
+        // not each.
         int64_t longest_ns = 0;
         for (int tries = 0; tries < 5 && longest_ns < timeouts_ns[i]; tries++) {
             int64_t start_ns = clock_monotonic_ns();
@@ -574,7 +606,7 @@ static void test_data_waits_for_nobody(void **state) {
 
 struct waker {
     struct io *target;
-    const char *backend;  // of its own io, or NULL
+    const char *backend; // of its own io, or NULL
     atomic_uint *mail;
     unsigned rounds;
     atomic_uint *seen;
@@ -615,17 +647,11 @@ static void wake_stress(void **state, const char *from_backend) {
     teardown(&f);
 }
 
-static void test_wake_from_plain_thread(void **state) {
-    wake_stress(state, NULL);
-}
+static void test_wake_from_plain_thread(void **state) { wake_stress(state, NULL); }
 
-static void test_wake_from_same_backend(void **state) {
-    wake_stress(state, *state);
-}
+static void test_wake_from_same_backend(void **state) { wake_stress(state, *state); }
 
-static void test_wake_from_epoll(void **state) {
-    wake_stress(state, "epoll");
-}
+static void test_wake_from_epoll(void **state) { wake_stress(state, "epoll"); }
 
 static void test_wake_self_coalesces(void **state) {
     struct fixture f = setup(state);
@@ -647,18 +673,53 @@ static void test_choice_of_backend(void **state) {
     assert_int_equal(io_create(&io, "epoll", &odd, NULL), -EINVAL);
     assert_null(io);
     assert_int_equal(io_create(&io, "auto", NULL, &reason), 0);
-    if (reason == NULL) assert_string_equal(io->ops->name, "io_uring");
-    else assert_string_equal(io->ops->name, "epoll");
+    if (reason == NULL)
+        assert_string_equal(io->ops->name, "io_uring");
+    else
+        assert_string_equal(io->ops->name, "epoll");
     io_destroy(io);
 }
 
-#define BOTH(f)                                          \
-    {#f " (epoll)", f, NULL, NULL, (void *)"epoll"},     \
-    {#f " (io_uring)", f, NULL, NULL, (void *)"io_uring"}
+/** Forbids io_uring to this process as container runtimes do; returns an exit code. */
+static int fall_back(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
+    struct io *io = NULL;
+    const char *reason = NULL;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 1;
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) return 2;
+    if (io_create(&io, "io_uring", NULL, &reason) != -EPERM || io != NULL) return 3;
+    if (reason == NULL || strstr(reason, "not permitted") == NULL) return 4;
+    reason = NULL;
+    if (io_create(&io, "auto", NULL, &reason) != 0 || reason == NULL) return 5;
+    if (strcmp(io->ops->name, "epoll") != 0) return 6;
+    io_destroy(io);
+    return 0;
+}
+
+static void test_auto_falls_back(void **state) {
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(fall_back());
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+#define ON(f, backend) \
+    { #f " (" backend ")", f, NULL, NULL, (void *)backend }
+#define BOTH(f) ON(f, "epoll"), ON(f, "io_uring")
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice_of_backend),
+        cmocka_unit_test(test_auto_falls_back),
         BOTH(test_timeouts),
         BOTH(test_data_waits_for_nobody),
         BOTH(test_echo_big),
@@ -671,6 +732,8 @@ int main(void) {
         BOTH(test_send_to_dead_peer),
         BOTH(test_close_while_sending),
         BOTH(test_many_connections),
+        BOTH(test_queue_overflow),
+        BOTH(test_unix_socket),
         BOTH(test_few_events_at_a_time),
         BOTH(test_tiny_buffer_ring),
         BOTH(test_tiny_buffers_starve_nobody),

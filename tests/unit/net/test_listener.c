@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The promises of net/listener.h: addresses as redis.conf's `bind` writes them, Unix sockets with their
-// permissions, failures that name the address and leave nothing open, socket options, address texts.
-// Ports are asked from the kernel, so that the test runs beside anything else.
+// The promises of net/listener.h: addresses as redis.conf's `bind` writes them, Unix sockets with
+// their permissions, failures that name the address and leave nothing open, socket options, address
+// texts. Ports are asked from the kernel, so that the test runs beside anything else.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +182,7 @@ static void test_unix(void **state) {
     snprintf(path, sizeof(path), "%s/s", dir);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-    for (int round = 0; round < 2; round++) {  // the second finds the file of the first
+    for (int round = 0; round < 2; round++) { // the second finds the file of the first
         assert_int_equal(listener_open_unix(&set, path, 0700, 16, error, sizeof(error)), 0);
         assert_int_equal(set.count, 1);
         assert_true(set.is_unix[0]);

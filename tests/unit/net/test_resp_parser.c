@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What the request parser understands and what it refuses, with Redis 7.2's texts: each case is
-// parsed whole and a byte at a time, from blocks of exactly the size, so that a sanitizer sees a read
-// past the end. The arguments are written down as one text, each in brackets.
+// parsed whole and a byte at a time, from blocks of exactly the size, so that a sanitizer sees a
+// read past the end. The arguments are written down as one text, each in brackets.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +16,9 @@
 static const struct resp_limits known = {.bulk_max = 512LL << 20, .authenticated = true};
 static const struct resp_limits stranger = {.bulk_max = 512LL << 20, .authenticated = false};
 
-/** Parses input, shown in pieces of `piece` bytes, to its end; writes "[a][b];" for each command. */
+/**
+ * Parses input, shown in pieces of `piece` bytes, to its end; writes "[a][b];" for each command.
+ */
 static void transcribe(const char *input, size_t n, size_t piece, const struct resp_limits *limits,
                        struct buf *out) {
     struct resp_parser parser;
@@ -219,7 +221,7 @@ static void test_inline(void **state) {
     expect("\"\" '' x\n", "[][][x];");
     expect("foo\"bar\"\n", "[foobar];");
     expect("foo'b r' x\n", "[foob r][x];");
-    expect_n("\"a\\x00b\"\n", 9, &known, "[a");  // cut at the zero by the comparison
+    expect_n("\"a\\x00b\"\n", 9, &known, "[a"); // cut at the zero by the comparison
     expect("\"abc\n", E "unbalanced quotes in request");
     expect("'abc\r\n", E "unbalanced quotes in request");
     expect("\"abc\"d\n", E "unbalanced quotes in request");
@@ -262,7 +264,8 @@ static void test_claims_cost_nothing(void **state) {
     struct resp_args args = {0};
     struct resp_result result;
     resp_parser_init(&parser);
-    assert_int_equal(resp_parse(&parser, many, sizeof(many) - 1, &known, &args, &result), RESP_MORE);
+    assert_int_equal(resp_parse(&parser, many, sizeof(many) - 1, &known, &args, &result),
+                     RESP_MORE);
     assert_true(args.cap <= 64);
     assert_true(parser.offset_cap <= 64);
     assert_int_equal(args.len, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Keeps docs/configuration.md true: the tables between its markers are made from the rows of the
-// configuration, and this test fails when they differ. Run with --write to bring the page up to date. Reads
-// the page of the source tree that it was compiled from; nothing else is touched.
+// configuration, and this test fails when they differ. Run with --write to bring the page up to
+// date. Reads the page of the source tree that it was compiled from; nothing else is touched.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a process may use of its machine, read from made-up trees of /proc and /sys: control groups v1, v2
-// and both, limits above the process's own group, containers that see a part of the hierarchy, and files
-// that make no sense. The affinity is the real one, narrowed by the test. Trees live below /tmp.
+// What a process may use of its machine, read from made-up trees of /proc and /sys: control groups
+// v1, v2 and both, limits above the process's own group, containers that see a part of the
+// hierarchy, and files that make no sense. The affinity is the real one, narrowed by the test.
+// Trees live below /tmp.
 #include <ftw.h>
 #include <math.h>
 #include <sched.h>
@@ -41,7 +42,7 @@ static void put(const char *path, const char *text) {
 
 static int make_tree(void **state) {
     (void)state;
-    strcpy(root, "/tmp/torc-cpus-XXXXXX");
+    snprintf(root, sizeof(root), "/tmp/torc-cpus-XXXXXX");
     return mkdtemp(root) == NULL;
 }
 
@@ -118,7 +119,8 @@ static void test_v1(void **state) {
 
 static void test_v1_in_a_container(void **state) {
     (void)state;
-    // Without a namespace the mount shows the container's group, under the name that the host gives it.
+    // Without a namespace the mount shows the container's group, under the name that the host gives
+    // it.
     put("proc/self/mountinfo",
         "31 30 0:27 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n");
     put("proc/self/cgroup", "4:cpu:/docker/abc\n");

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The CONFIG command: reply frames, and how a change reaches all shards. Runs on the connection's
+// shard. The newest configuration of the process hangs on the fleet under its admin lock, which
+// only CONFIG SET and REWRITE take. A change copies that one (not the shard's, which may be
+// older), is published under the lock with the next version number, and is then taken over by
+// every shard in a fan-out; OK is replied when all have it. Invariant: a shard never goes back to
+// an older version, in whatever order two fan-outs reach it, so that concurrent changes from
+// different shards add up.
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/log.h"
+#include "engine/commands/introspect.h"
+#include "shards/config.h"
+#include "shards/fanout.h"
+#include "shards/session.h"
+#include "shards/session_shared.h"
+
+// ---- get ----------------------------------------------------------------------------------------
+
+struct config_reply {
+    struct reply *reply;
+    struct buf seen; // names so far, each with its zero byte
+    size_t pairs;
+};
+
+static void add_pair(void *context, const char *name, struct slice value) {
+    struct config_reply *out = context;
+    for (const char *p = out->seen.p; p && p < out->seen.p + out->seen.len; p += strlen(p) + 1)
+        if (strcasecmp(p, name) == 0) return;
+    buf_append(&out->seen, name, strlen(name) + 1);
+    reply_bulk_text(out->reply, name);
+    reply_bulk_slice(out->reply, value);
+    out->pairs++;
+}
+
+void config_command_get(struct session_call *call) {
+    struct config_reply out = {.reply = call->reply};
+    size_t mark = reply_array_begin(call->reply);
+    for (int i = 2; i < call->argc; i++)
+        config_get(call->connection->shard->config, call->argv[i], add_pair, &out);
+    reply_map_end(call->reply, mark, out.pairs);
+    buf_free(&out.seen);
+}
+
+// ---- set ----------------------------------------------------------------------------------------
+
+struct config_change {
+    struct config *config; // a reference
+    uint64_t version;
+};
+
+/** What a change means for the process, not for a shard. False: the reason is appended to error. */
+static bool apply_to_process(const struct config *old, const struct config *new,
+                             struct buf *error) {
+    if (strcmp(old->dir, new->dir) != 0 && chdir(new->dir) != 0) {
+        buf_append_text(error, "CONFIG SET failed (possibly related to argument 'dir') - can't "
+                               "change to that directory");
+        return false;
+    }
+    log_set_level((enum log_level) new->loglevel);
+    return true;
+}
+
+/** Makes and publishes the changed configuration. False: error says why, nothing has changed. */
+static bool change_newest(struct session_call *call, struct config_change *change,
+                          struct buf *error) {
+    struct shard *s = call->connection->shard;
+    struct fleet *fleet = s->fleet;
+    pthread_mutex_lock(&fleet->admin_lock);
+    const struct config *old = fleet->config ? fleet->config : s->config;
+    struct config *new = config_copy(old);
+    bool ok = config_set_many(new, call->argv + 2, (size_t)(call->argc - 2) / 2,
+                              session__is_local(call->connection), error) &&
+              apply_to_process(old, new, error);
+    if (ok) {
+        if (fleet->config) config_release(fleet->config);
+        fleet->config = config_retain(new);
+        change->config = new;
+        change->version = ++fleet->config_version;
+    } else {
+        config_release(new);
+    }
+    pthread_mutex_unlock(&fleet->admin_lock);
+    return ok;
+}
+
+static void run_set(struct shard *s, struct fanout_leg *leg) {
+    const struct config_change *change = leg->fanout->context;
+    if (change->version <= s->config_version) return;
+    s->config_version = change->version;
+    shard_use_config(s, change->config);
+    if (s->config->requirepass[0] != '\0') return; // who is logged in stays so
+    for (struct connection *conn = s->connections.first; conn; conn = conn->next)
+        conn->authenticated = true;
+}
+
+static void finish_set(struct fanout *f, struct reply *reply) {
+    struct config_change *change = f->context;
+    config_release(change->config);
+    session__finish_ok(f, reply);
+}
+
+void config_command_set(struct session_call *call) {
+    struct config_change change;
+    struct buf error = {0};
+    if (call->argc % 2 != 0) {
+        reply_error(call->reply, error_syntax);
+    } else if (change_newest(call, &change, &error)) {
+        struct config_change *context = mem_alloc(sizeof *context);
+        *context = change;
+        fanout_start(call->connection, context, run_set, finish_set);
+    } else {
+        reply_error_format(call->reply, "ERR %.*s", (int)error.len, error.p);
+    }
+    buf_free(&error);
+}
+
+// ---- the rest -----------------------------------------------------------------------------------
+
+static void run_resetstat(struct shard *s, struct fanout_leg *leg) {
+    (void)leg;
+    statistics_reset(&s->stats);
+    s->stats.start_bytes_in = s->io->bytes_in;
+    s->stats.start_bytes_out = s->io->bytes_out;
+    // The keyspace's own counters are not ours while it is lent: summary_update() does it then.
+    s->summary.hits = s->summary.misses = s->summary.expired = 0;
+    s->summary.reset = true;
+    if (!s->intents.lent) summary_update(s);
+}
+
+void config_command_resetstat(struct session_call *call) {
+    fanout_start(call->connection, NULL, run_resetstat, session__finish_ok);
+}
+
+void config_command_rewrite(struct session_call *call) {
+    struct shard *s = call->connection->shard;
+    pthread_mutex_lock(&s->fleet->admin_lock); // two of them must not write one file
+    const struct config *newest = s->fleet->config ? s->fleet->config : s->config;
+    bool has_file = newest->file[0] != '\0';
+    int error = has_file ? config_rewrite(newest) : 0;
+    pthread_mutex_unlock(&s->fleet->admin_lock);
+    if (!has_file) {
+        reply_error(call->reply, "ERR The server is running without a config file");
+    } else if (error < 0) {
+        log_line(LOG_WARN, "CONFIG REWRITE failed: %s", strerror(-error));
+        reply_error_format(call->reply, "ERR Rewriting config file: %s", strerror(-error));
+    } else {
+        log_line(LOG_NOTICE, "CONFIG REWRITE executed with success.");
+        reply_ok(call->reply);
+    }
+}
+
+static const char *const help[] = {
+    "GET <pattern> [<pattern> ...]",
+    "    The directives whose names match one of the patterns, with their values.",
+    "SET <directive> <value> [<directive> <value> ...]",
+    "    Change directives: all of them, or none when one is refused.",
+    "RESETSTAT",
+    "    Start the counters that INFO shows anew.",
+    "REWRITE",
+    "    Write the settings in use to the configuration file.",
+    NULL,
+};
+
+void config_command_help(struct session_call *call) {
+    introspect_help_reply(call->reply, "CONFIG", help);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// WAIT, LASTSAVE, SHUTDOWN, and what session commands ask about the process. Runs on the
+// connection's shard. There are no replicas yet, so WAIT for one or more of them lasts for its
+// whole timeout; there are no snapshots yet, so that SHUTDOWN SAVE fails as it does in Redis when
+// saving fails. Invariant: a blocked WAIT ends exactly once: by its timer, by CLIENT UNBLOCK, or
+// because its client leaves.
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/log.h"
+#include "engine/base/num.h"
+#include "engine/base/random.h"
+#include "net/listener.h"
+#include "shards/multi.h"
+#include "shards/session.h"
+#include "shards/session_shared.h"
+
+// ---- WAIT ---------------------------------------------------------------------------------------
+
+struct wait {
+    struct work work; // first member
+    struct timer timer;
+};
+
+static void end_wait(struct work *work, const char *error) {
+    struct wait *wait = (struct wait *)work;
+    struct connection *conn = work->connection;
+    timers_cancel(&conn->shard->timers, &wait->timer);
+    mem_free(wait);
+    struct buf bytes = {0};
+    struct reply reply;
+    reply_init(&reply, &bytes, conn->proto);
+    if (error)
+        reply_error(&reply, error);
+    else
+        reply_int(&reply, 0);
+    if (reply.errors) statistics_error(&conn->shard->stats, reply.error_code);
+    connection_work_done(conn, bytes.p, bytes.len);
+    buf_free(&bytes);
+}
+
+static void wait_is_over(struct timer *timer) {
+    struct wait *wait = (struct wait *)((char *)timer - offsetof(struct wait, timer));
+    end_wait(&wait->work, NULL);
+}
+
+void session_wait(struct session_call *call) {
+    struct connection *conn = call->connection;
+    struct shard *s = conn->shard;
+    int64_t replicas, end_ms;
+    if (!num_parse_i64(call->argv[1], &replicas)) {
+        reply_error(call->reply, error_not_integer);
+        return;
+    }
+    if (!session__timeout(call, 2, &end_ms)) return;
+    if (replicas <= 0 || multi_is_running(conn->multi)) {
+        reply_int(call->reply, 0);
+        return;
+    }
+    struct wait *wait = mem_calloc(sizeof *wait);
+    wait->work.blocking = true;
+    wait->work.end = end_wait;
+    connection_work_begin(conn, &wait->work);
+    int64_t wait_ms = end_ms - s->now_ms;
+    if (end_ms > 0 && wait_ms < (INT64_MAX - s->now_ns) / 1000000) // else as good as for ever
+        timers_set(&s->timers, &wait->timer, s->now_ns + wait_ms * 1000000, wait_is_over);
+}
+
+// ---- LASTSAVE, SHUTDOWN -------------------------------------------------------------------------
+
+void session_lastsave(struct session_call *call) {
+    reply_int(call->reply, call->connection->shard->fleet->started_us / 1000000);
+}
+
+struct shutdown_words {
+    bool save, nosave, now, force, abort;
+};
+
+static bool parse_shutdown(const struct session_call *call, struct shutdown_words *words) {
+    *words = (struct shutdown_words){0};
+    for (int i = 1; i < call->argc; i++) {
+        struct slice word = call->argv[i];
+        if (slice_is(word, "save"))
+            words->save = true;
+        else if (slice_is(word, "nosave"))
+            words->nosave = true;
+        else if (slice_is(word, "now"))
+            words->now = true;
+        else if (slice_is(word, "force"))
+            words->force = true;
+        else if (slice_is(word, "abort"))
+            words->abort = true;
+        else
+            return false;
+    }
+    bool others = words->save || words->nosave || words->now || words->force;
+    return !(words->abort && others) && !(words->save && words->nosave);
+}
+
+void session_shutdown(struct session_call *call) {
+    struct fleet *fleet = call->connection->shard->fleet;
+    struct shutdown_words words;
+    if (!parse_shutdown(call, &words)) {
+        reply_error(call->reply, error_syntax);
+        return;
+    }
+    if (words.abort) { // shutting down is immediate: there never is one to abort
+        reply_error(call->reply, "ERR No shutdown in progress.");
+        return;
+    }
+    log_line(LOG_WARN, "User requested shutdown...");
+    if (words.save) {
+        log_line(LOG_WARN, "This version of torc has no snapshots: the data cannot be saved");
+        if (!words.force) {
+            log_line(LOG_WARN, "Not shutting down, because saving was asked for. SHUTDOWN NOSAVE, "
+                               "or FORCE in addition to SAVE, shuts down without saving");
+            reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+            return;
+        }
+    }
+    if (fleet->on_shutdown) fleet->on_shutdown(fleet);
+}
+
+// ---- shared -------------------------------------------------------------------------------------
+
+bool session__is_local(const struct connection *conn) {
+    char peer[160];
+    if (conn->is_unix) return true;
+    if (listener_peer_text(conn->io.fd, peer, sizeof peer) == 0) return false;
+    return strncmp(peer, "127.", 4) == 0 || strncmp(peer, "[::1]", 5) == 0 ||
+           strncmp(peer, "[::ffff:127.", 12) == 0;
+}
+
+void session__replication_id(struct fleet *fleet, bool change, char out[41]) {
+    pthread_mutex_lock(&fleet->admin_lock);
+    if (change || fleet->replication_id[0] == '\0') {
+        unsigned char secret[20];
+        random_secret(secret, sizeof secret);
+        for (int i = 0; i < 40; i++)
+            fleet->replication_id[i] = "0123456789abcdef"[secret[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    }
+    memcpy(out, fleet->replication_id, sizeof fleet->replication_id);
+    pthread_mutex_unlock(&fleet->admin_lock);
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The simulator: real shard cores (shards/*.c) of a whole fleet in one thread, over an in-memory io, with
+// virtual time, under a scheduler that takes every choice from one seeded random stream. So a seed is a
+// whole run, and a failure repeats. Simulated clients send RESP over the in-memory connections and keep a
+// history of operations with the moments of their invocation and response; workloads make the operations
+// and check the histories.
+//
+//   clients (client.c, workload_*.c) <-bytes-> links (sim_io.c) <-events-> shard_pass() <-words-> mailboxes
+//                                  world.c picks what happens next
+#ifndef TORC_TESTS_SIMULATION_SIM_H
+#define TORC_TESTS_SIMULATION_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/random.h"
+#include "shards/shard.h"
+
+#define SIM_SHARDS_MAX  8
+#define SIM_CLIENTS_MAX 12
+#define SIM_LINKS_MAX   512
+#define SIM_FD_BASE     (1 << 24) // no descriptor of the process is ever this high
+#define SIM_LOST        UINT64_MAX
+
+struct world;
+struct client;
+
+/** What is broken on purpose, to see that it is found. Bits. */
+enum sabotage {
+    SABOTAGE_SPLIT_READ = 1,    // an MGET or a block of reads is sent as single commands
+    SABOTAGE_SPLIT_WRITE = 2,   // an MSET, RENAME or block with writes is sent as single commands
+    SABOTAGE_RELAXED = 4,       // pipeline-order relaxed
+    SABOTAGE_STALE = 8,         // now and then a client is given its previous reply to the same command
+    SABOTAGE_LOST_WAKE = 16,    // now and then a wake-up does not arrive
+    SABOTAGE_LOST_EVENT = 32,   // now and then received bytes do not reach the shard
+    SABOTAGE_IGNORE_WATCH = 64, // WATCH is not sent
+    SABOTAGE_ABORT = 128,       // an EXEC's reply is now and then replaced by "aborted"
+};
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t shards;        // 0: chosen by the seed
+    uint64_t steps;         // limit of scheduler steps; reaching it is a failure
+    const char *workload;   // NULL: chosen by the seed
+    uint32_t sabotage;
+    bool verbose;
+    bool quiet; // failures are not printed
+};
+
+// ---- memory that lives as long as a world ----------------------------------------------------------
+
+struct arena_block;
+struct arena {
+    struct arena_block *blocks;
+    size_t used, size;
+};
+void *arena_alloc(struct arena *a, size_t n);
+char *arena_copy(struct arena *a, const char *p, size_t n); // zero-terminated
+void arena_free(struct arena *a);
+
+// ---- values and operations -------------------------------------------------------------------------
+
+enum value_type { VALUE_STATUS, VALUE_ERROR, VALUE_INT, VALUE_TEXT, VALUE_NULL, VALUE_ARRAY };
+
+/** A parsed reply. Lives in the world's arena. */
+struct value {
+    enum value_type type;
+    int64_t number; // VALUE_INT, and VALUE_TEXT that is a number
+    const char *text;
+    size_t n; // bytes of text, items of an array
+    struct value *items;
+};
+
+#define LINE_WORDS_MAX 40
+/** One command as words. */
+struct line {
+    int argc;
+    const char **argv;
+};
+
+/** An operation of a client: a command, or a block from MULTI to EXEC that counts as one. */
+struct op {
+    struct op *next; // of the client's outstanding ones
+    struct client *client;
+    uint32_t connection; // serial number of the client's connection
+    bool block;
+    int count; // lines: 1, or those of the block
+    struct line *lines;
+    uint64_t invoke, respond;  // stamps; respond 0: outstanding, SIM_LOST: will never be known
+    struct value *reply;       // the last wire reply, or what the single ones amount to
+    const char *raw;           // its bytes
+    size_t raw_n;
+    uint32_t wires, arrived;   // replies expected and seen
+    bool split;                // sent as single commands: replies are put together
+    struct buf parts;          // split: raw replies so far
+    int tag;                   // the workload's
+    int64_t x, y;
+};
+
+// ---- links and clients -----------------------------------------------------------------------------
+
+/** Both directions of one connection. */
+struct link {
+    struct client *client; // NULL: it has vanished
+    struct io_conn *conn;  // NULL before attach and after IO_CLOSED
+    uint32_t shard;
+    bool used, accepted, paused, closing, ended_told;
+    bool client_ended; // sends no more (EOF after what is queued)
+    bool client_reset; // gone: receiving fails
+    struct buf to_server;
+    const char *send_p; // send in progress
+    size_t send_n, send_done;
+};
+
+struct client {
+    struct world *world;
+    uint32_t id;
+    int role;
+    struct link *link;
+    uint32_t connections;
+    bool finished; // sends no more operations
+    uint32_t depth, outstanding, budget;
+    struct op *first, *last; // outstanding, oldest first
+    struct buf inbox;
+    // The workload's.
+    int phase;
+    int64_t v[24];
+    struct op *latest;
+};
+
+/** A workload: what clients do, and what must hold. */
+struct workload {
+    const char *name;
+    void (*setup)(struct world *w);                     // decides clients and roles, issues first ops
+    void (*connected)(struct client *c);                // a new connection: state of the session is lost
+    void (*next)(struct client *c);                     // issues the next operation, or sets finished
+    void (*replied)(struct client *c, struct op *op);   // an operation has its reply
+    void (*check)(struct world *w);                     // all clients are gone, all shards quiet
+};
+
+extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
+    workload_registers, workload_chaos;
+
+struct sim_io {
+    struct io io; // first member
+    struct world *world;
+    uint32_t shard;
+    bool woken;
+    uint64_t wakes;
+    struct buf *buffers; // data of the events in hand
+    int buffer_count, buffer_cap;
+};
+
+struct world {
+    struct sim_options options;
+    const struct workload *workload;
+    struct random random;
+    struct arena arena;
+    uint32_t nshards;
+    struct fleet *fleet;
+    struct shard *shards[SIM_SHARDS_MAX];
+    struct sim_io *ios[SIM_SHARDS_MAX];
+    struct config *config;
+    bool sleeping[SIM_SHARDS_MAX];
+    int64_t deadline_ns[SIM_SHARDS_MAX];
+    uint32_t weight[SIM_SHARDS_MAX]; // how often a shard is picked
+    uint32_t event_chance;           // of 16: an event that could be reported is
+    uint32_t piece_max;              // longest piece of bytes
+    uint32_t client_chance;          // of 16: the next step is a client's
+    uint32_t vanish_chance;          // of 4096 client steps
+    int64_t now_ns, start_us, progress_ns;
+    uint64_t step, stamp, passes;
+    struct link links[SIM_LINKS_MAX];
+    uint32_t link_count;
+    struct client clients[SIM_CLIENTS_MAX];
+    uint32_t client_count;
+    struct op **ops; // the history, in order of invocation
+    uint32_t op_count, op_cap;
+    uint32_t setup_left; // operations of the setup that are outstanding
+    bool failed;
+    char failure[1024];
+    // The workload's.
+    const char *keys[64];
+    int key_count;
+    int64_t v[32];
+    void *data;
+};
+
+// ---- world.c ---------------------------------------------------------------------------------------
+
+/** Runs one seed. Returns whether all held; else *failure (may be NULL) gets a copy of the message. */
+bool world_run(const struct sim_options *options, char failure[1024], uint64_t *steps);
+/** Records the first failure of this run. */
+void sim_fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** Names what was being run, for the handler of fatal signals. */
+void sim_describe_current(char *out, size_t size);
+const struct workload *workload_named(const char *name);
+
+static inline uint32_t sim_below(struct world *w, uint32_t bound) {
+    return (uint32_t)random_below(&w->random, bound);
+}
+static inline bool sim_chance(struct world *w, uint32_t of_16) { return sim_below(w, 16) < of_16; }
+/** The value of a string in a quiet shard's keyspace, as text in the world's arena; NULL: absent. */
+const char *sim_peek(struct world *w, uint32_t db, const char *key);
+/** A key with this prefix and number that lies on the given shard (modulo the number of shards). */
+const char *sim_key(struct world *w, const char *prefix, int number, uint32_t shard);
+
+// ---- sim_io.c --------------------------------------------------------------------------------------
+
+struct sim_io *sim_io_new(struct world *w, uint32_t shard);
+/** Whether the io of this shard could report something, or move bytes. */
+bool sim_io_is_ready(const struct world *w, uint32_t shard);
+/** Moves bytes and collects a random choice of what could be reported. */
+int sim_io_gather(struct world *w, uint32_t shard, struct io_event *events, int max);
+/** A new connection of a client, to be accepted by some shard. */
+struct link *sim_link_open(struct world *w, struct client *c);
+
+// ---- client.c --------------------------------------------------------------------------------------
+
+struct client *client_add(struct world *w, int role, uint32_t budget, uint32_t depth);
+/** Sends one command, given as words between spaces. */
+struct op *client_issue(struct client *c, int tag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Sends a block: MULTI, the commands (one per line, split at '\n'), EXEC. */
+struct op *client_issue_block(struct client *c, int tag, const char *lines);
+/** Bytes from the server. */
+void client_receive(struct client *c, const char *p, size_t n);
+/** Leaves without a word (reset) or by closing its side; comes back with a new connection unless finished. */
+void client_vanish(struct client *c, bool reset);
+void client_close(struct client *c);
+/** Parses one reply; NULL: incomplete. *used: its length. */
+struct value *value_parse(struct arena *a, const char *p, size_t n, size_t *used);
+bool value_is_status(const struct value *v, const char *text);
+/** One line per operation that names a key with this text (NULL: all), for failure reports. */
+void history_print(const struct world *w, const char *key, size_t limit);
+
+// ---- linear.c --------------------------------------------------------------------------------------
+
+enum linear_result { LINEAR_YES, LINEAR_NO, LINEAR_UNKNOWN };
+/** Whether the operations have an order that explains all replies, real time and pipelines respected. */
+enum linear_result linear_check(struct op *const *ops, uint32_t count, const char *const *keys,
+                                int key_count);
+#define LINEAR_OPS_MAX 128
+
+#endif
