@@ -2,6 +2,7 @@
 //
 // What the two backends show to io.c, which picks one, and share with each other. Private to net/.
 // The options that arrive here are complete and checked: io.c has put the defaults in.
+// Invariant: a backend that cannot be made leaves nothing open behind it.
 #ifndef TORC_NET_IO_BACKENDS_H
 #define TORC_NET_IO_BACKENDS_H
 

@@ -315,8 +315,8 @@ static const char *unquote(const char *p, const char *end, char quote, char **w)
 }
 
 /**
- * A copy of a line that has quotes, to unescape in: the caller may have to parse the same bytes again.
- * Without quotes nothing is rewritten and the line itself will do.
+ * A copy of a line that has quotes, to unescape in: the caller may have to parse the same bytes
+ * again. Without quotes nothing is rewritten and the line itself will do.
  */
 static char *line_to_split(char *line, const char **end, struct resp_args *args) {
     size_t n = (size_t)(*end - line);

@@ -28,7 +28,8 @@
 struct resp_args {
     struct slice *v;
     size_t len, cap;
-    char *line;     // the latest inline command with quotes, unescaped here; arguments point into it
+    // the latest inline command with quotes, unescaped here; arguments point into it
+    char *line;
     size_t line_cap;
 };
 void resp_args_free(struct resp_args *args);
@@ -67,7 +68,8 @@ void resp_parser_init(struct resp_parser *parser);
 void resp_parser_fini(struct resp_parser *parser);
 /**
  * Parses one command from the beginning of data. Argument slices are appended to args and point
- * into data (inline arguments with escapes are unescaped in place: data must be writable).
+ * into data or, for an inline command with
+ * quotes, into args->line, where the next such command overwrites them. The data is not changed.
  * `missing` is a hint of how much to read, as the client claims it: bound it before making room.
  */
 enum resp_status resp_parse(struct resp_parser *parser, char *data, size_t length,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Connections: bytes in, replies out, and the reasons to pause in between. Runs on the connection's shard
-// only. Invariant: commands are executed only while `stalls` is 0; replies leave in the order of their
-// commands; while anything is owed, nothing is appended to `out` but through request_collect(). Called by
-// shard.c with events, by dispatch.c for replies, by the work that a connection waits for.
+// Connections: bytes in, replies out, and the reasons to pause in between. Runs on the
+// connection's shard only. Invariant: commands are executed only while `stalls` is 0; replies
+// leave in the order of their commands; while anything is owed, nothing is appended to `out` but
+// through request_collect(). Called by shard.c with events, by dispatch.c for replies, by the
+// work that a connection waits for.
 #include "shards/connection.h"
 
 #include <string.h>
@@ -78,7 +79,8 @@ void connection_mark(struct connection *conn) {
     conn->shard->dirty = conn;
 }
 
-// ---- stalls ----------------------------------------------------------------------------------------
+// ---- stalls
+// ----------------------------------------------------------------------------------------
 
 void connection_stall(struct connection *conn, uint32_t stalls) { conn->stalls |= stalls; }
 
@@ -175,7 +177,8 @@ void connection_event(struct connection *conn, const struct io_event *event) {
     connection_mark(conn);
 }
 
-// ---- replies ---------------------------------------------------------------------------------------
+// ---- replies
+// ---------------------------------------------------------------------------------------
 
 void connection_reply_begin(struct connection *conn, struct reply *r) {
     if (likely(conn->owed == 0)) {
@@ -248,7 +251,8 @@ static void start_send(struct connection *conn) {
     io_send(conn->shard->io, &conn->io, conn->sending.p, conn->sending.len);
 }
 
-// ---- ending ----------------------------------------------------------------------------------------
+// ---- ending
+// ----------------------------------------------------------------------------------------
 
 void connection_close_after_reply(struct connection *conn) {
     conn->closing = true;
@@ -292,7 +296,8 @@ void connection_finish_pass(struct connection *conn) {
         connection_free(conn);
 }
 
-// ---- description -----------------------------------------------------------------------------------
+// ---- description
+// -----------------------------------------------------------------------------------
 
 static void describe_flags(const struct connection *conn, char flags[8]) {
     int n = 0;

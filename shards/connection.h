@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A connection with its session: what a client has said (database, protocol, name, MULTI) and what it is
-// owed (replies in order). It belongs to one shard for its life. Only `done` is touched by other shards:
-// it counts, in pipeline order, the commands that have been executed while several were under way.
+// A connection with its session: what a client has said (database, protocol, name, MULTI) and
+// what it is owed (replies in order). It belongs to one shard for its life. Only `done` is
+// touched by other shards: it counts, in pipeline order, the commands that have been executed
+// while several were under way.
 //
-// Life: open -> (closing: no more commands, replies still go out) -> io_close -> IO_CLOSED -> freed when
-// nothing refers to it (`references`: requests, transactions, fan-outs and watches under way).
+// Life: open -> (closing: no more commands, replies still go out) -> io_close -> IO_CLOSED ->
+// freed when nothing refers to it (`references`: requests, transactions, fan-outs and watches
+// under way).
 #ifndef TORC_SHARDS_CONNECTION_H
 #define TORC_SHARDS_CONNECTION_H
 
@@ -63,8 +65,8 @@ struct connection {
     uint32_t references;
     uint32_t stalls; // enum connection_stall
 
-    // Pipeline order (DESIGN: a command carries how many predecessors must be done). Counted only while
-    // something is owed.
+    // Pipeline order (DESIGN: a command carries how many predecessors must be done). Counted only
+    // while something is owed.
     uint64_t issued;        // commands given a number so far
     uint64_t write_barrier; // number of the latest write, plus one
     _Atomic uint64_t done;  // how many of the issued have been executed
@@ -96,9 +98,15 @@ struct connection *connection_new(struct shard *s, int fd, bool is_unix);
 void connection_event(struct connection *conn, const struct io_event *event);
 /** Marks the connection for the end-of-pass work: flush replies, send, close. */
 void connection_mark(struct connection *conn);
-/** End of the pass: appends replies that are due, starts a send, closes what is to be closed, frees. */
+/**
+ * End of the pass: appends replies that are due, starts a send, closes what is to be closed,
+ * frees.
+ */
 void connection_finish_pass(struct connection *conn);
-/** Stops or continues command execution. Clearing the last stall puts the connection on the resumable list. */
+/**
+ * Stops or continues command execution. Clearing the last stall puts the connection on the
+ * resumable list.
+ */
 void connection_stall(struct connection *conn, uint32_t stalls);
 void connection_unstall(struct connection *conn, uint32_t stalls);
 /** Goes on with the bytes that the connection holds. */
@@ -110,15 +118,24 @@ void connection_close(struct connection *conn);
 void connection_hold(struct connection *conn);
 void connection_drop(struct connection *conn);
 
-/** Takes bytes: runs the commands in them, keeps the rest. (dispatch.c) Returns how many bytes were used. */
+/**
+ * Takes bytes: runs the commands in them, keeps the rest. (dispatch.c) Returns how many bytes
+ * were used.
+ */
 size_t dispatch_bytes(struct connection *conn, char *data, size_t length);
 
-/** Where a reply to the connection's current command goes: begins one, ends it. Keeps replies in order behind those still owed,
- *  honours CLIENT REPLY, counts errors. Between the two calls nothing else is written. */
+/**
+ * Where a reply to the connection's current command goes: begins one, ends it. Keeps replies in
+ * order behind those still owed, honours CLIENT REPLY, counts errors. Between the two calls
+ * nothing else is written.
+ */
 void connection_reply_begin(struct connection *conn, struct reply *r);
 void connection_reply_end(struct connection *conn, struct reply *r);
 
-/** The connection begins to wait for work; the command's reply is given with connection_work_done. Takes a reference. */
+/**
+ * The connection begins to wait for work; the command's reply is given with connection_work_done.
+ * Takes a reference.
+ */
 void connection_work_begin(struct connection *conn, struct work *work);
 /** The work is done: gives its reply (RESP bytes) and goes on. Drops the reference. */
 void connection_work_done(struct connection *conn, const void *reply, size_t length);

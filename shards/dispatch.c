@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// From bytes to execution: parses the commands that have arrived in batches, prefetches what they will
-// touch, and runs each where it belongs: here, on the shard that owns its keys, over several shards as a
-// transaction, or in the session. Runs on the connection's shard. Invariant: bytes count as used exactly
-// when their command has been started; a command that may not start yet leaves its bytes in place.
+// From bytes to execution: parses the commands that have arrived in batches, prefetches what they
+// will touch, and runs each where it belongs: here, on the shard that owns its keys, over several
+// shards as a transaction, or in the session. Runs on the connection's shard. Invariant: bytes
+// count as used exactly when their command has been started; a command that may not start yet
+// leaves its bytes in place.
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +27,8 @@ struct batch {
     struct resp_result result;
 };
 
-// ---- finding out what a command is -----------------------------------------------------------------
+// ---- finding out what a command is
+// -----------------------------------------------------------------
 
 static void reply_now(struct connection *conn, const char *error) {
     struct reply r;
@@ -140,7 +142,8 @@ static void route(struct connection *conn, struct parsed *p) {
     if (keys != few) mem_free(keys);
 }
 
-// ---- running ---------------------------------------------------------------------------------------
+// ---- running
+// ---------------------------------------------------------------------------------------
 
 static void run_here(struct connection *conn, const struct parsed *p) {
     struct shard *s = conn->shard;
@@ -153,6 +156,7 @@ static void run_here(struct connection *conn, const struct parsed *p) {
                     .view = &s->view,
                     .settings = &s->settings,
                     .now_ms = s->now_ms,
+                    .now_us = s->now_us,
                     .db = conn->db,
                     .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0,
                     .hashed_arg = p->hashed_arg,
@@ -161,14 +165,18 @@ static void run_here(struct connection *conn, const struct parsed *p) {
     connection_reply_end(conn, &r);
 }
 
-/** Runs a command over keys of this shard now if nothing is in its way; else as a request that waits. */
+/**
+ * Runs a command over keys of this shard now if nothing is in its way; else as a request that
+ * waits.
+ */
 static void run_on_own_shard(struct connection *conn, const struct parsed *p) {
     struct shard *s = conn->shard;
     if (unlikely(s->intents.parts > 0)) {
         uint64_t hash;
         bool write;
         if (s->intents.lent ||
-            request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg, p->hash, &hash, &write)) {
+            request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg, p->hash, &hash, &write,
+                             false)) {
             request_start(request_new(conn, p));
             return;
         }
@@ -270,7 +278,8 @@ static bool start(struct connection *conn, struct parsed *p) {
     return true;
 }
 
-// ---- batches ---------------------------------------------------------------------------------------
+// ---- batches
+// ---------------------------------------------------------------------------------------
 
 /** Parses up to a batch of commands and starts the loads of what they will touch. */
 static void parse_batch(struct connection *conn, struct batch *b, char *data, size_t length) {

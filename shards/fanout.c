@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fan-outs: made and ended on the home shard, their legs run on every shard. A leg belongs to the shard
-// that it was sent to until it comes back; `missing` counts the legs that are away. Called by session
-// commands and, for messages, by the pass of shard.c.
+// Fan-outs: made and ended on the home shard, their legs run on every shard. A leg belongs to the
+// shard that it was sent to until it comes back; `missing` counts the legs that are away. Called
+// by session commands and, for messages, by the pass of shard.c.
 #include "shards/fanout.h"
 
 #include "engine/base/alloc.h"

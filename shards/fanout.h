@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fan-outs: one function run once on every shard, by that shard, and then a last one at home with what
-// all of them left behind. For what concerns connections, statistics and settings, not keys: CLIENT LIST,
-// CONFIG SET, INFO. A leg must not touch its shard's keyspace, which may be lent to somebody just then.
+// Fan-outs: one function run once on every shard, by that shard, and then a last one at home with
+// what all of them left behind. For what concerns connections, statistics and settings, not keys:
+// CLIENT LIST, CONFIG SET, INFO. A leg must not touch its shard's keyspace, which may be lent to
+// somebody just then.
 #ifndef TORC_SHARDS_FANOUT_H
 #define TORC_SHARDS_FANOUT_H
 
@@ -32,8 +33,9 @@ struct fanout {
 };
 
 /**
- * Starts one as the connection's work; the command's reply is what `finish` writes. `finish` also frees
- * the context. Used by a session command instead of writing a reply; it must be a barrier command.
+ * Starts one as the connection's work; the command's reply is what `finish` writes. `finish` also
+ * frees the context. Used by a session command instead of writing a reply; it must be a barrier
+ * command.
  */
 void fanout_start(struct connection *conn, void *context,
                   void (*run)(struct shard *s, struct fanout_leg *leg),

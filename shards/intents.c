@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The intents of one shard: a small hash table of locks, each with a queue ordered by ticket, and the list
-// of registered parts. Runs on the shard's thread only. Invariant: an intent is `clear` exactly when
-// nothing ahead of it in its queue conflicts with it, and a part is granted exactly when all its intents
-// are clear and no whole-shard part with a lower ticket is registered (for a whole-shard part: when it has
-// the lowest ticket). Called by the pass of shard.c and by transaction.c.
+// The intents of one shard: a small hash table of locks, each with a queue ordered by ticket, and
+// the list of registered parts. Runs on the shard's thread only. Invariant: an intent is `clear`
+// exactly when nothing ahead of it in its queue conflicts with it, and a part is granted exactly
+// when all its intents are clear and no whole-shard part with a lower ticket is registered (for a
+// whole-shard part: when it has the lowest ticket). Called by the pass of shard.c and by
+// transaction.c.
 #include "shards/intents.h"
 
 #include <string.h>
@@ -32,7 +33,8 @@ void intents_fini(struct intents *in) {
     in->buckets = NULL;
 }
 
-// ---- locks -----------------------------------------------------------------------------------------
+// ---- locks
+// -----------------------------------------------------------------------------------------
 
 static struct lock *lock_find(const struct intents *in, uint64_t hash) {
     struct lock *l = in->buckets[hash & (in->bucket_count - 1)];
@@ -110,7 +112,8 @@ static void queue_remove(struct intent *intent) {
     intent->lock = NULL;
 }
 
-// ---- granting --------------------------------------------------------------------------------------
+// ---- granting
+// --------------------------------------------------------------------------------------
 
 static void ready_add(struct intents *in, struct parked *op) {
     op->next = NULL;
@@ -133,7 +136,6 @@ static void grant_if_due(struct intents *in, struct part *part) {
     if (part->whole ? part->previous != NULL : part->clear < part->intents || whole_ahead(in, part))
         return;
     part->state = PART_GRANTED;
-    if (part->whole) in->lent = true;
     part->ready_next = NULL;
     if (in->granted_last)
         in->granted_last->ready_next = part;
@@ -142,7 +144,10 @@ static void grant_if_due(struct intents *in, struct part *part) {
     in->granted_last = part;
 }
 
-/** Finds out anew which intents of a queue are clear; readies commands and grants parts that became so. */
+/**
+ * Finds out anew which intents of a queue are clear; readies commands and grants parts that
+ * became so.
+ */
 static void queue_settle(struct intents *in, struct lock *lock) {
     bool anything_ahead = false, write_ahead = false;
     struct intent *next;
@@ -166,7 +171,8 @@ static void queue_settle(struct intents *in, struct lock *lock) {
     if (lock->first == NULL) lock_drop(in, lock);
 }
 
-// ---- parts -----------------------------------------------------------------------------------------
+// ---- parts
+// -----------------------------------------------------------------------------------------
 
 static bool comes_too_late(const struct intents *in, const struct part *part) {
     for (const struct part *p = in->last; p && p->ticket > part->ticket; p = p->previous)
@@ -218,6 +224,7 @@ bool intents_register(struct intents *in, struct part *part) {
         return false;
     }
     part->state = PART_WAITING;
+    part->announced = false;
     part->intents = part->clear = 0;
     list_insert(in, part);
     for (uint32_t k = 0; k < part->key_count; k++) {
@@ -255,7 +262,7 @@ void intents_release(struct intents *in, struct part *part) {
     ASSERT(part->state == PART_WAITING || part->state == PART_GRANTED);
     if (part->state == PART_GRANTED) {
         granted_remove(in, part);
-        if (part->whole) in->lent = false;
+        if (part->whole && part->announced) in->lent = false;
     }
     part->state = PART_NEW;
     list_remove(in, part);
@@ -283,14 +290,16 @@ void intents_release(struct intents *in, struct part *part) {
     }
 }
 
-// ---- commands --------------------------------------------------------------------------------------
+// ---- commands
+// --------------------------------------------------------------------------------------
 
-bool intents_conflict(const struct intents *in, uint64_t hash, bool write) {
+bool intents_conflict(const struct intents *in, uint64_t hash, bool write, bool again) {
     const struct lock *lock = lock_find(in, hash);
     if (!lock) return false;
-    if (write) return true;
-    for (const struct intent *i = lock->first; i; i = i->next)
-        if (i->write) return true;
+    for (const struct intent *i = lock->first; i; i = i->next) {
+        bool ahead = !again || (i->part && i->part->announced);
+        if (ahead && (write || i->write)) return true;
+    }
     return false;
 }
 
@@ -320,6 +329,7 @@ struct parked *intents_next_ready(struct intents *in) {
     if (!op) return NULL;
     in->ready_first = op->next;
     if (!in->ready_first) in->ready_last = NULL;
+    op->again = true;
     return op;
 }
 
@@ -329,6 +339,8 @@ struct part *intents_next_granted(struct intents *in) {
     if (!part) return NULL;
     in->granted_first = part->ready_next;
     if (!in->granted_first) in->granted_last = NULL;
+    part->announced = true;
+    if (part->whole) in->lent = true;
     return part;
 }
 
@@ -362,5 +374,6 @@ bool intents_is_valid(const struct intents *in) {
         wholes += p->whole;
     }
     return locks == in->lock_count && parts == in->parts && wholes == in->wholes &&
-           (!in->lent || (in->first && in->first->whole && in->first->state == PART_GRANTED));
+           in->lent == (in->first && in->first->whole && in->first->state == PART_GRANTED &&
+                        in->first->announced);
 }

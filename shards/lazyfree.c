@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The side thread that frees. Its queue is process-wide by nature: the memory it returns belongs to no
-// shard any more. That makes it the one mutable global of this layer, private to this file. Invariant:
-// an object on the queue is referred to by nobody else. Called through the keyspaces' hooks.
+// The side thread that frees. Its queue is process-wide by nature: the memory it returns belongs
+// to no shard any more. That makes it the one mutable global of this layer, private to this file.
+// Invariant: an object on the queue is referred to by nobody else. Called through the keyspaces'
+// hooks.
 #include "shards/lazyfree.h"
 
 #include <pthread.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Freeing off the shard threads: big values and flushed tables are handed to one side thread, so that no
-// command pays for returning megabytes. Any thread may hand over; the queue is a short list under a mutex
-// that is taken once per big object, never for small ones.
+// Freeing off the shard threads: big values and flushed tables are handed to one side thread, so
+// that no command pays for returning megabytes. Any thread may hand over; the queue is a short
+// list under a mutex that is taken once per big object, never for small ones.
 #ifndef TORC_SHARDS_LAZYFREE_H
 #define TORC_SHARDS_LAZYFREE_H
 
@@ -10,7 +10,10 @@
 
 #include "engine/keyspace/keyspace.h"
 
-/** Starts the side thread. Until then, and after lazyfree_stop, objects are freed at once by the caller. */
+/**
+ * Starts the side thread. Until then, and after lazyfree_stop, objects are freed at once by the
+ * caller.
+ */
 int lazyfree_start(void);
 /** Frees all that is left and ends the thread. */
 void lazyfree_stop(void);
@@ -19,7 +22,10 @@ void lazyfree_stop(void);
 void lazyfree_entry(void *context, struct entry *e);
 void lazyfree_tables(void *context, struct keyspace_tables *tables);
 
-/** Objects that wait to be freed, and those freed so far (INFO lazyfree_pending_objects, lazyfreed_objects). */
+/**
+ * Objects that wait to be freed, and those freed so far (INFO lazyfree_pending_objects,
+ * lazyfreed_objects).
+ */
 uint64_t lazyfree_pending(void);
 uint64_t lazyfree_done(void);
 

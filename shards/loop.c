@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The real loop of a shard: poll, read the clock once, pass. Runs on the shard's own thread from start to
-// end. Invariant: the io and the core are made and freed here, so nothing of a shard is ever touched by
-// another thread but through messages and io_wake(). The simulator replaces this file.
+// The real loop of a shard: poll, read the clock once, pass. Runs on the shard's own thread from
+// start to end. Invariant: the io and the core are made and freed here, so nothing of a shard is
+// ever touched by another thread but through messages and io_wake(). The simulator replaces this
+// file.
 #include "shards/loop.h"
 
 #include <sched.h>
@@ -77,7 +78,8 @@ void *loop_main(void *argument) {
     pthread_barrier_wait(loop->ready);
     pthread_barrier_wait(loop->ready);
     if (!atomic_load(loop->abandoned)) run(s);
-    // All shards have ended their last pass before the first one's io goes: a late wake-up finds it alive.
+    // All shards have ended their last pass before the first one's io goes: a late wake-up finds
+    // it alive.
     pthread_barrier_wait(loop->ready);
     if (s) shard_free(s);
     if (io) io_destroy(io);

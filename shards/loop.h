@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The thread around a shard: pins it, makes its io and its core, and runs passes until the fleet stops.
-// Used by server.c alone. One struct loop per shard, made on the main thread and read by the shard's.
+// The thread around a shard: pins it, makes its io and its core, and runs passes until the fleet
+// stops. Used by server.c alone. One struct loop per shard, made on the main thread and read by
+// the shard's.
 #ifndef TORC_SHARDS_LOOP_H
 #define TORC_SHARDS_LOOP_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The rings between shards. Sender and receiver are each one thread; they share the two positions and
-// the words between them, nothing else. Positions only grow; the words between head and tail belong to
-// the receiver, all others to the sender. Called from shard.c's pass.
+// The rings between shards. Sender and receiver are each one thread; they share the two positions
+// and the words between them, nothing else. Positions only grow; the words between head and tail
+// belong to the receiver, all others to the sender. Called from shard.c's pass.
 #include "shards/mailbox.h"
 
 #include <string.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Mailboxes: how shards talk. A lock-free single-producer single-consumer ring of 64-bit words for each
-// ordered pair of shards, and in front of it the sender's private outbox. All that one pass produces for
-// a peer is published with one store. A full ring is back-pressure: words stay in the outbox, in order,
-// and the sender stops taking new work until they are gone; nothing is ever lost.
+// Mailboxes: how shards talk. A lock-free single-producer single-consumer ring of 64-bit words
+// for each ordered pair of shards, and in front of it the sender's private outbox. All that one
+// pass produces for a peer is published with one store. A full ring is back-pressure: words stay
+// in the outbox, in order, and the sender stops taking new work until they are gone; nothing is
+// ever lost.
 //
 // A word is a message: a pointer (16-byte aligned) with its kind in the low four bits. Who owns the
 // pointed-to object goes with the message.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MULTI and EXEC. A block runs in one of three ways: here at once (its keys are ours and free), as one
-// request on the shard that owns all its keys, or as a transaction. Runs on the connection's shard, but for
-// multi_conflict() and multi_run_request(). Invariant: while `running`, the commands before `next` have
-// been executed and their replies are in `reply`; a session command may interrupt the run to wait.
+// MULTI and EXEC. A block runs in one of three ways: here at once (its keys are ours and free),
+// as one request on the shard that owns all its keys, or as a transaction. Runs on the
+// connection's shard, but for multi_conflict() and multi_run_request(). Invariant: while
+// `running`, the commands before `next` have been executed and their replies are in `reply`; a
+// session command may interrupt the run to wait.
 #include "shards/multi.h"
 
 #include <string.h>
@@ -74,7 +75,8 @@ void multi_discard(struct connection *conn) {
     multi_unwatch(conn);
 }
 
-// ---- queueing --------------------------------------------------------------------------------------
+// ---- queueing
+// --------------------------------------------------------------------------------------
 
 static void add_keys(struct shard *s, struct multi *m, const struct queued *q) {
     int count = command_keys(q->spec, q->argc, q->argv, NULL, 0);
@@ -129,7 +131,8 @@ void multi_queue(struct connection *conn, const struct parsed *p) {
     connection_reply_end(conn, &r);
 }
 
-// ---- running a block -------------------------------------------------------------------------------
+// ---- running a block
+// -------------------------------------------------------------------------------
 
 static void run_engine_command(struct shard *s, const struct queued *q, const struct view *view,
                                uint32_t db, bool no_touch, struct reply *reply) {
@@ -140,6 +143,7 @@ static void run_engine_command(struct shard *s, const struct queued *q, const st
                     .view = view,
                     .settings = &s->settings,
                     .now_ms = s->now_ms,
+                    .now_us = s->now_us,
                     .db = db,
                     .flags = no_touch ? CMD_CTX_NO_TOUCH : 0};
     shard_run(s, &c);
@@ -152,7 +156,10 @@ static void run_session_command(struct connection *conn, const struct queued *q,
     if (reply->errors) statistics_error(&conn->shard->stats, reply->error_code);
 }
 
-/** Leaves MULTI and gives EXEC's reply: at once into `now`, or, when it is NULL, through the connection. */
+/**
+ * Leaves MULTI and gives EXEC's reply: at once into `now`, or, when it is NULL, through the
+ * connection.
+ */
 static void end_run(struct multi *m, struct reply *now) {
     struct connection *conn = m->connection;
     struct transaction *t = m->transaction;
@@ -209,7 +216,8 @@ void multi_work_done(struct connection *conn, const void *reply, size_t length) 
     if (!m->in_command) run_on(m, NULL); // else the loop in run_on() sees that it is done
 }
 
-// ---- EXEC ------------------------------------------------------------------------------------------
+// ---- EXEC
+// ------------------------------------------------------------------------------------------
 
 static void reply_aborted(struct multi *m) {
     struct reply r;
@@ -274,16 +282,17 @@ static uint32_t common_shard(const struct shard *s, const struct multi *m) {
     return common;
 }
 
-bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write) {
+bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write,
+                    bool again) {
     *write = m->write;
     for (uint32_t i = 0; i < m->key_count; i++) {
         *hash = m->keys[i].hash;
-        if (intents_conflict(&s->intents, *hash, m->write)) return true;
+        if (intents_conflict(&s->intents, *hash, m->write, again)) return true;
     }
     *write = false;
     for (uint32_t i = 0; m->watches && i < m->watches->count; i++) {
         *hash = m->watches->keys[i].key.hash;
-        if (intents_conflict(&s->intents, *hash, false)) return true;
+        if (intents_conflict(&s->intents, *hash, false, again)) return true;
     }
     return false;
 }
@@ -323,8 +332,10 @@ void session_exec(struct session_call *call) {
     bool elsewhere = shard != s->id && shard != SHARD_ANY;
     uint64_t hash;
     bool write, busy = s->intents.parts > 0 && shard == s->id &&
-                       (s->intents.lent || multi_conflict(s, m, &hash, &write));
-    if (everywhere || shard == SHARD_SEVERAL || (m->session && (elsewhere || busy))) {
+                       (s->intents.lent || multi_conflict(s, m, &hash, &write, false));
+    // A session command may wait in the middle of the block: then keys must be held, also own ones.
+    bool held = !alone && m->session && shard != SHARD_ANY;
+    if (everywhere || shard == SHARD_SEVERAL || held) {
         start_transaction(conn, m);
     } else if (elsewhere || busy) {
         start_request(conn, m, call, shard);
@@ -336,7 +347,8 @@ void session_exec(struct session_call *call) {
     }
 }
 
-// ---- MULTI, DISCARD, WATCH, UNWATCH ----------------------------------------------------------------
+// ---- MULTI, DISCARD, WATCH, UNWATCH
+// ----------------------------------------------------------------
 
 void session_multi(struct session_call *call) {
     struct connection *conn = call->connection;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MULTI: the commands that a connection has queued, EXEC over any shards, and WATCH. A queued block whose
-// keys are all on one shard runs there as one request; any other becomes a transaction. The block runs
-// where its connection is whenever it contains session commands. Belongs to the connection's shard; a
-// block that runs elsewhere is lent with its request.
+// MULTI: the commands that a connection has queued, EXEC over any shards, and WATCH. A queued
+// block whose keys are all on one shard runs there as one request; any other becomes a
+// transaction. The block runs where its connection is whenever it contains session commands.
+// Belongs to the connection's shard; a block that runs elsewhere is lent with its request.
 #ifndef TORC_SHARDS_MULTI_H
 #define TORC_SHARDS_MULTI_H
 
@@ -17,7 +17,10 @@ struct multi;
 
 /** Frees the queue, and forgets what was watched for it; NULL is allowed. Connection's shard. */
 void multi_free(struct multi *m);
-/** Queues a command (its arguments are copied) and replies QUEUED, or refuses what may not be queued. */
+/**
+ * Queues a command (its arguments are copied) and replies QUEUED, or refuses what may not be
+ * queued.
+ */
 void multi_queue(struct connection *conn, const struct parsed *p);
 /** An error while queueing: EXEC will refuse. */
 void multi_spoil(struct multi *m);
@@ -30,8 +33,9 @@ bool multi_is_running(const struct multi *m);
 /** The work of a command inside EXEC is done: takes its reply and goes on. */
 void multi_work_done(struct connection *conn, const void *reply, size_t length);
 
-/** Executing shard: whether a block must wait for a key; then which. */
-bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write);
+/** Executing shard: whether a block must wait for a key; then which. `again`: it has waited. */
+bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write,
+                    bool again);
 /** Executing shard: runs a whole block on its own keyspace, unless a watched key has changed. */
 void multi_run_request(struct shard *s, struct request *r, struct reply *reply);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Requests: made on the connection's shard, executed on the shard that owns the keys, freed where they
-// were made. Invariant of pipeline order: a write runs only when all its predecessors on the connection
-// have been executed, a read when all earlier writes have; `connection->done` counts executions, so one
-// comparison decides. Called by dispatch.c, multi.c and the pass of shard.c.
+// Requests: made on the connection's shard, executed on the shard that owns the keys, freed where
+// they were made. Invariant of pipeline order: a write runs only when all its predecessors on the
+// connection have been executed, a read when all earlier writes have; `connection->done` counts
+// executions, so one comparison decides. Called by dispatch.c, multi.c and the pass of shard.c.
 #include "shards/request.h"
 
 #include <string.h>
@@ -77,15 +77,16 @@ void request_free(struct request *r) {
     mem_free(r);
 }
 
-// ---- on the executing shard ------------------------------------------------------------------------
+// ---- on the executing shard
+// ------------------------------------------------------------------------
 
 bool request_conflict(const struct shard *s, const struct command *spec, int argc,
                       const struct slice *argv, int hashed_arg, uint64_t known, uint64_t *hash,
-                      bool *write) {
+                      bool *write, bool again) {
     *write = (spec->flags & COMMAND_WRITE) != 0;
     if (hashed_arg > 0 && spec->key_spec_count == 1 && spec->first_key == spec->last_key) {
         *hash = known;
-        return intents_conflict(&s->intents, known, *write);
+        return intents_conflict(&s->intents, known, *write, again);
     }
     struct key_position few[16], *keys = few;
     int count = command_keys(spec, argc, argv, keys, 16);
@@ -96,7 +97,7 @@ bool request_conflict(const struct shard *s, const struct command *spec, int arg
     bool conflict = false;
     for (int i = 0; i < count && !conflict; i++) {
         *hash = key_of(s->keyspace, argv[keys[i].arg]).hash;
-        conflict = intents_conflict(&s->intents, *hash, *write);
+        conflict = intents_conflict(&s->intents, *hash, *write, again);
     }
     if (keys != few) mem_free(keys);
     return conflict;
@@ -110,10 +111,10 @@ static bool park_if_needed(struct shard *s, struct request *r) {
         return true;
     }
     uint64_t hash;
-    bool write;
-    bool conflict = r->multi ? multi_conflict(s, r->multi, &hash, &write)
+    bool write, again = r->parked.again;
+    bool conflict = r->multi ? multi_conflict(s, r->multi, &hash, &write, again)
                              : request_conflict(s, r->spec, (int)r->argc, r->argv, r->hashed_arg,
-                                                r->hash, &hash, &write);
+                                                r->hash, &hash, &write, again);
     if (conflict) intents_park(&s->intents, &r->parked, hash, write);
     return conflict;
 }
@@ -132,6 +133,7 @@ static void request_execute(struct shard *s, struct request *r) {
                         .view = &s->view,
                         .settings = &s->settings,
                         .now_ms = s->now_ms,
+                        .now_us = s->now_us,
                         .db = r->db,
                         .flags = r->no_touch ? CMD_CTX_NO_TOUCH : 0,
                         .hashed_arg = r->hashed_arg,
@@ -198,7 +200,8 @@ bool request_held_is_due(const struct shard *s) {
     return false;
 }
 
-// ---- on the connection's shard ---------------------------------------------------------------------
+// ---- on the connection's shard
+// ---------------------------------------------------------------------
 
 void request_start(struct request *r) {
     struct connection *conn = r->connection;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A request: a command that could not simply be executed where and when it was read. It carries its own
-// copy of the arguments (one contiguous piece, so the receive buffer is free at once and the executing
-// shard reads sequential memory), goes to the shard that owns its keys, waits there for the predecessors
-// of its pipeline and for keys that a transaction holds, is executed, and returns with the reply. It also
-// keeps a place in the connection's order of replies when the reply is known already.
+// A request: a command that could not simply be executed where and when it was read. It carries
+// its own copy of the arguments (one contiguous piece, so the receive buffer is free at once and
+// the executing shard reads sequential memory), goes to the shard that owns its keys, waits there
+// for the predecessors of its pipeline and for keys that a transaction holds, is executed, and
+// returns with the reply. It also keeps a place in the connection's order of replies when the
+// reply is known already.
 #ifndef TORC_SHARDS_REQUEST_H
 #define TORC_SHARDS_REQUEST_H
 
@@ -55,13 +56,21 @@ struct parsed {
 
 /** Makes a request with copied arguments, appends it to what the connection is owed. */
 struct request *request_new(struct connection *conn, const struct parsed *p);
-/** An already answered place in the connection's order of replies; the reply is taken from `reply`. */
+/**
+ * An already answered place in the connection's order of replies; the reply is taken from
+ * `reply`.
+ */
 void request_answered(struct connection *conn, struct buf *reply);
 void request_free(struct request *r);
 
-/** Sends it to its shard (or starts it here), ordered behind its predecessors unless `ordered` is false. */
+/**
+ * Sends it to its shard (or starts it here), ordered behind its predecessors unless `ordered` is
+ * false.
+ */
 void request_start(struct request *r);
-/** Executing shard: a request has arrived, or its wait is over: hold, park, or execute and answer. */
+/**
+ * Executing shard: a request has arrived, or its wait is over: hold, park, or execute and answer.
+ */
 void request_arrive(struct shard *s, struct request *r);
 /** Executing shard: looks at the held again; starts those whose predecessors are done. */
 void request_poll_held(struct shard *s);
@@ -71,9 +80,9 @@ bool request_held_is_due(const struct shard *s);
 void request_returned(struct request *r);
 /** Appends the replies that are due, in order, to the connection's output. */
 void request_collect(struct connection *conn);
-/** Whether a command over these arguments must wait for keys; then *hash is the one. */
+/** Whether a command over these arguments must wait for keys; then *hash is the one. `again`: it has waited. */
 bool request_conflict(const struct shard *s, const struct command *spec, int argc,
                       const struct slice *argv, int hashed_arg, uint64_t known, uint64_t *hash,
-                      bool *write);
+                      bool *write, bool again);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Starting and stopping: listeners, fleet, shard threads, signals. Runs on the main thread. Invariant: what
-// is opened here is closed here, in reverse order, also when starting fails half-way. Called by main().
+// Starting and stopping: listeners, fleet, shard threads, signals. Runs on the main thread.
+// Invariant: what is opened here is closed here, in reverse order, also when starting fails
+// half-way. Called by main().
 #include "shards/server.h"
 
 #include <errno.h>
@@ -36,7 +37,10 @@ struct server {
     _Atomic bool abandoned;
 };
 
-/** Makes room for maxclients descriptors, or lowers maxclients to what there is room for, as Redis does. */
+/**
+ * Makes room for maxclients descriptors, or lowers maxclients to what there is room for, as Redis
+ * does.
+ */
 static void fit_descriptors(struct config *c) {
     struct rlimit limit;
     rlim_t want = (rlim_t)c->maxclients + RESERVED_FDS;
@@ -123,7 +127,9 @@ static void make_fleet(struct server *sv) {
     mem_free(cpus);
 }
 
-/** Starts the threads and waits until each has made its io. False: some could not; all are ending. */
+/**
+ * Starts the threads and waits until each has made its io. False: some could not; all are ending.
+ */
 static bool start_threads(struct server *sv) {
     pthread_barrier_init(&sv->ready, NULL, sv->nshards + 1);
     for (; sv->started < sv->nshards; sv->started++) {
@@ -213,7 +219,9 @@ static bool list_has(const struct buf *list, struct slice word) {
     return false;
 }
 
-/** Names each directive that torc does not act on once: those that ask for something more loudly. */
+/**
+ * Names each directive that torc does not act on once: those that ask for something more loudly.
+ */
 static void log_notices(const struct config_notices *n) {
     struct buf harmless = {0};
     for (size_t at = 0; at < n->names.len;) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The server as a whole: from a configuration to a running fleet and back. Runs on the main thread, which
-// afterwards only waits for signals. Used by tools/torc/main.c.
+// The server as a whole: from a configuration to a running fleet and back. Runs on the main
+// thread, which afterwards only waits for signals. Used by tools/torc/main.c.
+// Invariant: when server_run() returns, everything that it opened or started is closed or ended.
 #ifndef TORC_SHARDS_SERVER_H
 #define TORC_SHARDS_SERVER_H
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The table of session commands, and those that make up a session itself: AUTH, HELLO, SELECT, RESET,
-// QUIT. Runs on the connection's shard. Invariant, checked at start: every row of the command table that
-// says WHERE_SESSION (containers aside) has exactly one handler here, and no handler is without a row.
+// The table of session commands, and those that make up a session itself: AUTH, HELLO, SELECT,
+// RESET, QUIT. Runs on the connection's shard. Invariant, checked at start: every row of the
+// command table that says WHERE_SESSION (containers aside) has exactly one handler here, and no
+// handler is without a row.
 #include "shards/session.h"
 
 #include <string.h>
@@ -93,7 +94,8 @@ void session_run(struct connection *conn, const struct session_handler *handler,
     connection_reply_end(conn, &r);
 }
 
-// ---- names -----------------------------------------------------------------------------------------
+// ---- names
+// -----------------------------------------------------------------------------------------
 
 bool session_name_is_valid(struct slice name) {
     for (size_t i = 0; i < name.n; i++)
@@ -110,7 +112,8 @@ void session_set_text(char **text, struct slice value) {
     (*text)[value.n] = '\0';
 }
 
-// ---- AUTH, HELLO -----------------------------------------------------------------------------------
+// ---- AUTH, HELLO
+// -----------------------------------------------------------------------------------
 
 /** Compares in a time that does not depend on where the texts differ. */
 static bool same_secret(struct slice given, const char *secret) {
@@ -219,12 +222,18 @@ void session_hello(struct session_call *call) {
     reply_hello(call);
 }
 
-// ---- SELECT, RESET, QUIT ---------------------------------------------------------------------------
+// ---- SELECT, RESET, QUIT
+// ---------------------------------------------------------------------------
 
 void session_select(struct session_call *call) {
     int64_t db;
-    if (!num_parse_i64(call->argv[1], &db) || db < INT32_MIN || db > INT32_MAX) {
+    if (!num_parse_i64(call->argv[1], &db)) {
         reply_error(call->reply, error_not_integer);
+        return;
+    }
+    if (db < INT32_MIN || db > INT32_MAX) {
+        reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and "
+                                 "2147483647");
         return;
     }
     if (db < 0 || db >= call->connection->shard->keyspace->ndbs) {

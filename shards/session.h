@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Session commands: those that concern the connection or the server rather than keys, so that the engine
-// cannot run them. One table (session.c) binds rows of the command table to functions here; the families
-// have files of their own (session_client.c, session_config.c, session_info.c, session_debug.c, multi.c). They run
-// on the connection's shard.
+// Session commands: those that concern the connection or the server rather than keys, so that the
+// engine cannot run them. One table (session.c) binds rows of the command table to functions
+// here; the families have files of their own (session_client.c, session_config.c, session_info.c,
+// session_debug.c, multi.c). They run on the connection's shard.
 #ifndef TORC_SHARDS_SESSION_H
 #define TORC_SHARDS_SESSION_H
 
@@ -29,7 +29,10 @@ struct session_handler {
     bool in_multi; // runs inside MULTI instead of being queued
 };
 
-/** Binds the table to the command rows; called once at start before threads exist. Asserts that every row with WHERE_SESSION has a handler and vice versa. */
+/**
+ * Binds the table to the command rows; called once at start before threads exist. Asserts that
+ * every row with WHERE_SESSION has a handler and vice versa.
+ */
 void session_bind(void);
 /** The handler of a WHERE_SESSION row. */
 const struct session_handler *session_handler(const struct command *spec);

@@ -115,6 +115,7 @@ static void run_object(struct transaction *t, void *context) {
                     .view = transaction_view(t),
                     .settings = &conn->shard->settings,
                     .now_ms = conn->shard->now_ms,
+                    .now_us = conn->shard->now_us,
                     .db = conn->db,
                     .flags = CMD_CTX_NO_TOUCH};
     describe_object(&c);

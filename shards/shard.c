@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A shard's pass: messages, events, what they made ready, timers, expiry, and then everything that goes
-// out, once. Runs on the shard's thread (or under the simulator). Invariant at the end of a pass: no
-// parked command or granted part is left unhandled, every connection that changed has been looked at, and
-// all messages are in the rings unless one of them is full. Called by loop.c and the simulator.
+// A shard's pass: messages, events, what they made ready, timers, expiry, and then everything
+// that goes out, once. Runs on the shard's thread (or under the simulator). Invariant at the end
+// of a pass: no parked command or granted part is left unhandled, every connection that changed
+// has been looked at, and all messages are in the rings unless one of them is full. Called by
+// loop.c and the simulator.
 #include "shards/shard.h"
 
 #include <string.h>
@@ -29,7 +30,8 @@
 #define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
 #define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
 
-// ---- making and freeing ----------------------------------------------------------------------------
+// ---- making and freeing
+// ----------------------------------------------------------------------------
 
 struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id,
                         int64_t started_us) {
@@ -126,7 +128,8 @@ void shard_use_config(struct shard *s, struct config *config) {
     };
 }
 
-// ---- commands --------------------------------------------------------------------------------------
+// ---- commands
+// --------------------------------------------------------------------------------------
 
 void shard_run(struct shard *s, struct cmd *c) {
     struct command_statistics *st = &s->stats.by_command[c->spec->id];
@@ -162,7 +165,8 @@ void shard_settle(struct shard *s) {
     }
 }
 
-// ---- messages --------------------------------------------------------------------------------------
+// ---- messages
+// --------------------------------------------------------------------------------------
 
 void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object) {
     ASSERT(to != s->id && to < s->fleet->nshards);
@@ -252,7 +256,8 @@ static void flush_messages(struct shard *s) {
     }
     s->outbox_full = full;
     if (!published && !s->progressed) return;
-    // Pairs with the fence in shard_sleep_begin: either we see that the peer sleeps, or it sees our words.
+    // Pairs with the fence in shard_sleep_begin: either we see that the peer sleeps, or it sees
+    // our words.
     atomic_thread_fence(memory_order_seq_cst);
     for (uint32_t to = 0; to < n; to++) {
         if (to == s->id) continue;
@@ -263,7 +268,8 @@ static void flush_messages(struct shard *s) {
     s->progressed = false;
 }
 
-// ---- connections -----------------------------------------------------------------------------------
+// ---- connections
+// -----------------------------------------------------------------------------------
 
 void shard_adopt(struct shard *s, int fd, bool is_unix) {
     if (s->stopping) {
@@ -355,7 +361,8 @@ static void finish_connections(struct shard *s) {
     }
 }
 
-// ---- housekeeping ----------------------------------------------------------------------------------
+// ---- housekeeping
+// ----------------------------------------------------------------------------------
 
 static void tick_connection(struct shard *s, struct connection *conn) {
     int64_t idle_ms = s->now_ms - conn->active_ms;
@@ -424,7 +431,8 @@ static void begin_stop(struct shard *s) {
         connection_close(conn);
 }
 
-// ---- the pass --------------------------------------------------------------------------------------
+// ---- the pass
+// --------------------------------------------------------------------------------------
 
 void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
                 int64_t mono_ns) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A shard and the fleet of all shards. A shard owns a keyspace, its connections, its io and its
-// statistics; everything in struct shard is touched by its own thread only. What shards share stands in
-// struct fleet: the mailboxes, a few atomic counters, and one line of flags per shard. The core is a
-// state machine: shard_pass() takes events and the time, and leaves its output in io sends and outboxes,
-// so that the same code runs under the real loop (loop.c) and under the seeded simulator.
+// statistics; everything in struct shard is touched by its own thread only. What shards share
+// stands in struct fleet: the mailboxes, a few atomic counters, and one line of flags per shard.
+// The core is a state machine: shard_pass() takes events and the time, and leaves its output in
+// io sends and outboxes, so that the same code runs under the real loop (loop.c) and under the
+// seeded simulator.
 #ifndef TORC_SHARDS_SHARD_H
 #define TORC_SHARDS_SHARD_H
 
@@ -110,13 +111,19 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
                         int64_t started_us);
 /** Frees the fleet, after its shards. */
 void fleet_free(struct fleet *fleet);
-/** Makes shard `id` of the fleet on its io (owned by the caller) with a reference of its own to config. */
+/**
+ * Makes shard `id` of the fleet on its io (owned by the caller) with a reference of its own to
+ * config.
+ */
 struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct config *config,
                         uint64_t random_seed);
 /** Frees a shard whose connections are gone. */
 void shard_free(struct shard *s);
 
-/** One pass: messages and events in, sends and messages out. Times: wall clock in us, monotonic in ns. */
+/**
+ * One pass: messages and events in, sends and messages out. Times: wall clock in us, monotonic in
+ * ns.
+ */
 void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
                 int64_t mono_ns);
 /** How long the shard may sleep now: 0 not at all; only valid right after a pass. */
@@ -124,12 +131,18 @@ int64_t shard_sleep_ns(struct shard *s);
 /** Announces that the shard is going to sleep; false: something has arrived meanwhile, do not. */
 bool shard_sleep_begin(struct shard *s);
 void shard_sleep_end(struct shard *s);
-/** Whether a stopping shard has finished: nothing left to do for itself or, as far as it knows, for others. */
+/**
+ * Whether a stopping shard has finished: nothing left to do for itself or, as far as it knows,
+ * for others.
+ */
 bool shard_is_finished(const struct shard *s);
 
 /** Takes a new configuration into use (drops the old reference, takes one of the new). */
 void shard_use_config(struct shard *s, struct config *config);
-/** Sends a message to another shard at the end of the pass (or handles it at once when it is for this shard). */
+/**
+ * Sends a message to another shard at the end of the pass (or handles it at once when it is for
+ * this shard).
+ */
 void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object);
 /** Adopts an accepted socket. */
 void shard_adopt(struct shard *s, int fd, bool is_unix);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The timer heap of one shard. Invariant: heap order by deadline, and every timer in the heap knows its
-// index (plus one). Runs on the shard's thread; called by shard.c's pass and by whoever waits.
+// The timer heap of one shard. Invariant: heap order by deadline, and every timer in the heap
+// knows its index (plus one). Runs on the shard's thread; called by shard.c's pass and by whoever
+// waits.
 #include "shards/timers.h"
 
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Timers of one shard: a binary heap of deadlines on the monotonic clock. A timer is embedded in its owner
-// and knows its place, so cancelling is as cheap as setting. Used for what waits with a time limit
-// (WAIT, CLIENT PAUSE, later BLPOP). One thread; no clock of its own.
+// Timers of one shard: a binary heap of deadlines on the monotonic clock. A timer is embedded in
+// its owner and knows its place, so cancelling is as cheap as setting. Used for what waits with a
+// time limit (WAIT, CLIENT PAUSE, later BLPOP). One thread; no clock of its own.
 #ifndef TORC_SHARDS_TIMERS_H
 #define TORC_SHARDS_TIMERS_H
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Transactions: the coordinator's side (describe, start, run, return) and the participants' (register,
-// lend, take back). Each function runs on the one shard that its comment names. Invariant: an entry is in
-// exactly one keyspace, its owner's or the transaction's private one, except that entries lent for reading
-// stay with the owner and nobody changes or frees them until the part is back. Called by dispatch.c,
-// multi.c and, for messages, by the pass of shard.c.
+// Transactions: the coordinator's side (describe, start, run, return) and the participants'
+// (register, lend, take back). Each function runs on the one shard that its comment names.
+// Invariant: an entry is in exactly one keyspace, its owner's or the transaction's private one,
+// except that entries lent for reading stay with the owner and nobody changes or frees them until
+// the part is back. Called by dispatch.c, multi.c and, for messages, by the pass of shard.c.
 #include "shards/transaction.h"
 
 #include <string.h>
@@ -19,7 +19,8 @@ struct wanted {
     size_t length;
     uint64_t hash;
     uint32_t shard;
-    bool data;
+    bool data;    // its entry
+    bool watched; // that it has not changed
 };
 
 struct transaction {
@@ -44,7 +45,8 @@ struct transaction {
     struct view view;
 };
 
-// ---- describing (coordinator) ----------------------------------------------------------------------
+// ---- describing (coordinator)
+// ----------------------------------------------------------------------
 
 struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
                                     void (*run)(struct transaction *t, void *context),
@@ -60,7 +62,10 @@ struct transaction *transaction_new(struct connection *conn, bool write, uint32_
     return t;
 }
 
-/** The position of a key in wanted, or the free place in the index where it belongs (*found false). */
+/**
+ * The position of a key in wanted, or the free place in the index where it belongs (*found
+ * false).
+ */
 static uint32_t index_find(const struct transaction *t, struct slice key, uint64_t hash,
                            bool *found) {
     uint32_t mask = t->index_size - 1;
@@ -96,6 +101,7 @@ void transaction_add_key(struct transaction *t, struct slice key, bool data) {
     uint32_t at = index_find(t, key, hash, &found);
     if (found) {
         t->wanted[at].data |= data;
+        t->wanted[at].watched |= !data;
         return;
     }
     if (t->wanted_count == t->wanted_cap) {
@@ -106,7 +112,8 @@ void transaction_add_key(struct transaction *t, struct slice key, bool data) {
                                                    .length = key.n,
                                                    .hash = hash,
                                                    .shard = shard_of_key(t->shard, key),
-                                                   .data = data};
+                                                   .data = data,
+                                                   .watched = !data};
     buf_append(&t->texts, key.p, key.n);
     t->index[at] = t->wanted_count;
 }
@@ -124,11 +131,12 @@ const struct view *transaction_view(const struct transaction *t) {
 
 bool transaction_watch_expired(const struct transaction *t) {
     for (uint32_t i = 0; i < t->wanted_count; i++)
-        if (t->places[i]->expired) return true;
+        if (t->wanted[i].watched && t->places[i]->expired) return true;
     return false;
 }
 
-// ---- parts (coordinator) ---------------------------------------------------------------------------
+// ---- parts (coordinator)
+// ---------------------------------------------------------------------------
 
 static struct part *part_new(struct transaction *t, uint32_t shard, uint32_t keys, size_t bytes) {
     struct part *part = mem_calloc(sizeof *part + keys * sizeof *part->keys + bytes);
@@ -214,7 +222,8 @@ void transaction_start(struct transaction *t) {
     shard_settle(t->shard);
 }
 
-// ---- lending (participant) -------------------------------------------------------------------------
+// ---- lending (participant)
+// -------------------------------------------------------------------------
 
 static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
     struct db *db = &s->keyspace->dbs[part->db];
@@ -223,8 +232,8 @@ static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
     pk->touched = pk->expired = false;
     if (!ref.entry) return;
     int64_t expire_ms = entry_expire_ms(ref.entry);
-    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= s->now_ms) {
-        pk->expired = !pk->data;
+    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < s->now_ms) {
+        pk->expired = true;
         if (part->write) {
             s->keyspace->stats.expired_keys++;
             db_delete(db, pk->key, ref);
@@ -283,7 +292,8 @@ void transaction_part_withdraw(struct shard *s, struct part *part) {
         shard_send(s, coordinator->id, MESSAGE_WITHDRAWN, part);
 }
 
-// ---- running (coordinator) -------------------------------------------------------------------------
+// ---- running (coordinator)
+// -------------------------------------------------------------------------
 
 /** A key of the private keyspace changed: its owner will tell the watchers. */
 static void on_private_modified(void *context, struct db *db, struct key key) {
@@ -320,7 +330,8 @@ static void empty_private(struct transaction *t) {
     }
     for (uint32_t d = 0; d < t->private->ndbs; d++) ASSERT(db_count(&t->private->dbs[d]) == 0);
     struct keyspace_stats *from = &t->private->stats, *to = &t->shard->keyspace->stats;
-    // The own keyspace may be lent to somebody else just now; then its counters are not ours to touch.
+    // The own keyspace may be lent to somebody else just now; then its counters are not ours to
+    // touch.
     if (!t->shard->intents.lent) {
         to->hits += from->hits;
         to->misses += from->misses;
@@ -414,7 +425,8 @@ void transaction_finish(struct transaction *t, const struct buf *reply) {
     mem_free(t);
 }
 
-// ---- one command -----------------------------------------------------------------------------------
+// ---- one command
+// -----------------------------------------------------------------------------------
 
 /** A command with copied arguments that waits for its transaction. */
 struct pending_command {
@@ -436,6 +448,7 @@ static void run_command(struct transaction *t, void *context) {
                     .view = transaction_view(t),
                     .settings = &t->shard->settings,
                     .now_ms = t->shard->now_ms,
+                    .now_us = t->shard->now_us,
                     .db = conn->db,
                     .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0};
     shard_run(t->shard, &c);
@@ -466,8 +479,9 @@ void transaction_command(struct connection *conn, const struct parsed *p) {
     struct transaction *t = transaction_new(conn, write, conn->db, run_command, pending);
     uint32_t n = conn->shard->fleet->nshards;
     if (p->spec->where == WHERE_CURSOR) {
-        // A SCAN walks on over small shards, so that a small database takes few calls; large ones are
-        // walked one shard at a time. How large the shard is, is known as of its last pass: good enough.
+        // A SCAN walks on over small shards, so that a small database takes few calls; large ones
+        // are walked one shard at a time. How large the shard is, is known as of its last pass:
+        // good enough.
         uint32_t shard = command_cursor_shard(p->argv[1], n);
         uint64_t keys =
             atomic_load_explicit(&conn->shard->fleet->faces[shard].keys, memory_order_relaxed);

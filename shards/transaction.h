@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Transactions over several shards. The coordinator (the connection's shard) takes a ticket, registers a
-// part with every shard it needs, and waits until all are granted. With a grant the owner lends what was
-// asked for: the entries of the keys (taken out of its table when they may be written, left there for
-// reading), or its whole keyspace. The coordinator then runs ordinary command functions on a private
-// keyspace that holds the lent entries (or on the lent keyspaces), and returns everything. One round
-// trip; the reply does not wait for the return, because the keys stay locked until it has arrived.
+// Transactions over several shards. The coordinator (the connection's shard) takes a ticket,
+// registers a part with every shard it needs, and waits until all are granted. With a grant the
+// owner lends what was asked for: the entries of the keys (taken out of its table when they may
+// be written, left there for reading), or its whole keyspace. The coordinator then runs ordinary
+// command functions on a private keyspace that holds the lent entries (or on the lent keyspaces),
+// and returns everything. One round trip; the reply does not wait for the return, because the
+// keys stay locked until it has arrived.
 //
-// Watched keys take part without data: their owners have told the connection's watch flag of every change
-// that came before the grant.
+// Watched keys take part without data: their owners have told the connection's watch flag of
+// every change that came before the grant.
 #ifndef TORC_SHARDS_TRANSACTION_H
 #define TORC_SHARDS_TRANSACTION_H
 
@@ -20,12 +21,18 @@
 
 struct transaction;
 
-/** Begins to describe a transaction of this connection (which becomes its work). `write`: keys are for writing. `run` is called
- *  on the coordinator when everything is granted; it, or something it started, ends with transaction_finish. */
+/**
+ * Begins to describe a transaction of this connection (which becomes its work). `write`: keys are
+ * for writing. `run` is called on the coordinator when everything is granted; it, or something it
+ * started, ends with transaction_finish.
+ */
 struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
                                     void (*run)(struct transaction *t, void *context),
                                     void *context);
-/** Adds a key (text is copied; a key that is there already is not added again). data: its entry is wanted. */
+/**
+ * Adds a key (text is copied; a key that is there already is not added again). data: its entry is
+ * wanted.
+ */
 void transaction_add_key(struct transaction *t, struct slice key, bool data);
 /** Asks for whole shards instead of keys: of one shard, or of all (UINT32_MAX). */
 void transaction_add_whole(struct transaction *t, uint32_t shard);

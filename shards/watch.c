@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// WATCH over shards: registering and forgetting are messages to the keys' owners, who keep them in their
-// keyspaces' watch tables. Invariant: an owner has a key of the set in its table exactly from the leg that
-// registers it to the leg that forgets it, and messages between two shards keep their order, so a set is
-// referred to by nobody once all forgetting legs are back. Called by multi.c and the pass of shard.c.
+// WATCH over shards: registering and forgetting are messages to the keys' owners, who keep them
+// in their keyspaces' watch tables. Invariant: an owner has a key of the set in its table exactly
+// from the leg that registers it to the leg that forgets it, and messages between two shards keep
+// their order, so a set is referred to by nobody once all forgetting legs are back. Called by
+// multi.c and the pass of shard.c.
 #include "shards/watch.h"
 
 #include <string.h>
@@ -105,7 +106,7 @@ bool watch_failed(const struct watch_set *set, const struct view *view, int64_t 
         const struct entry *e = db_find(&ks->dbs[w->db], w->key).entry;
         if (!e) continue;
         int64_t expire_ms = entry_expire_ms(e);
-        if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= now_ms) return true;
+        if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms) return true;
     }
     return false;
 }
@@ -116,7 +117,7 @@ static void remove_expired(struct shard *s, const struct watched_key *w) {
     struct table_ref ref = db_find(db, w->key);
     if (!ref.entry || intents_is_lent(&s->intents, w->key.hash)) return;
     int64_t expire_ms = entry_expire_ms(ref.entry);
-    if (expire_ms == ENTRY_NO_EXPIRE || expire_ms > s->now_ms) return;
+    if (expire_ms == ENTRY_NO_EXPIRE || expire_ms >= s->now_ms) return;
     s->keyspace->stats.expired_keys++;
     db_delete(db, w->key, ref);
 }
@@ -127,11 +128,12 @@ void watch_leg_arrive(struct shard *s, struct watch_leg *leg) {
         intents_park_lent(&s->intents, &leg->parked);
         return;
     }
-    // A transaction whose reply is out already may not have returned its keys yet. What it changed is
-    // marked when it does: a watch that began before that would see an old change as a new one.
+    // A transaction whose reply is out already may not have returned its keys yet. What it
+    // changed is marked when it does: a watch that began before that would see an old change as a
+    // new one.
     for (uint32_t i = 0; i < leg->count && !leg->forget && s->intents.parts > 0; i++) {
         uint64_t hash = leg->keys[i].key.hash;
-        if (!intents_conflict(&s->intents, hash, false)) continue;
+        if (!intents_conflict(&s->intents, hash, false, leg->parked.again)) continue;
         intents_park(&s->intents, &leg->parked, hash, false);
         return;
     }

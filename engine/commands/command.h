@@ -42,7 +42,8 @@ struct cmd {
     struct reply *reply;
     const struct view *view;
     const struct engine_settings *settings;
-    int64_t now_ms;  // wall clock of this loop pass
+    int64_t now_ms;  // wall clock of this loop pass ...
+    int64_t now_us;  // ... and the same in microseconds (TIME)
     uint32_t db;     // selected database
     uint32_t flags;  // CMD_CTX_*
     int hashed_arg;  // argv index whose hash is known (0: none) ...
@@ -168,7 +169,10 @@ int command_keys(const struct command *spec, int argc, const struct slice *argv,
  * itself).
  */
 uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards);
-/** How many keys such a command asks for (its COUNT, or the default; a malformed one counts as absent). */
+/**
+ * How many keys such a command asks for (its COUNT, or the default; a malformed one counts as
+ * absent).
+ */
 int64_t command_cursor_count(int argc, const struct slice *argv);
 
 // ---- what command functions use -----------------------------------------------------------------

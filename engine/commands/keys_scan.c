@@ -122,8 +122,8 @@ int64_t command_cursor_count(int argc, const struct slice *argv) {
 }
 
 /**
- * Walks from a cursor on, over as many shards as the view has, until it has seen enough keys or visited
- * enough buckets; returns the next cursor.
+ * Walks from a cursor on, over as many shards as the view has, until it has seen enough keys or
+ * visited enough buckets; returns the next cursor.
  */
 static uint64_t walk(struct cmd *c, struct search *s, uint64_t cursor, int64_t count) {
     const struct view *view = c->view;

@@ -21,8 +21,8 @@ void server_echo(struct cmd *c) { reply_bulk_slice(c->reply, c->argv[1]); }
 
 void server_time(struct cmd *c) {
     reply_array(c->reply, 2);
-    reply_bulk_int(c->reply, c->now_ms / 1000);
-    reply_bulk_int(c->reply, c->now_ms % 1000 * 1000);
+    reply_bulk_int(c->reply, c->now_us / 1000000);
+    reply_bulk_int(c->reply, c->now_us % 1000000);
 }
 
 void server_memory_help(struct cmd *c) {

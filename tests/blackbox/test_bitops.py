@@ -10,7 +10,8 @@ from lib.resp import Error
 BIT_OFFSET = Error("ERR bit offset is not an integer or out of range")
 BIT_VALUE = Error("ERR bit is not an integer or out of range")
 BIT_01 = Error("ERR The bit argument must be 1 or 0.")
-FIELD_TYPE = Error("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported "
+FIELD_TYPE = Error("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not "
+                   "supported "
                    "but i64 is.")
 
 

@@ -39,13 +39,18 @@ def test_id_and_names(both, connect):
 def test_info_line(c):
     c("CLIENT", "SETNAME", "me")
     f = fields(c("CLIENT", "INFO"))
-    names = ("id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp "
+    names = ("id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free "
+             "argv-mem multi-mem rbs rbp "
              "obl oll omem tot-mem events cmd user redir resp lib-name lib-ver").split()
     assert list(f) == names
     assert f["id"] == str(c("CLIENT",
                             "ID")) and f["name"] == "me" and f["db"] == "0" and f["flags"] == "N"
-    assert f["cmd"] == "client|info" and f["multi"] == "-1" and f["user"] == "default" and f["resp"] == "2"
-    assert f["addr"] == "%s:%d" % c.sock.getsockname() and f["laddr"] == "%s:%d" % c.sock.getpeername()
+    assert f["cmd"] == "client|info"
+    assert f["multi"] == "-1"
+    assert f["user"] == "default"
+    assert f["resp"] == "2"
+    assert f["addr"] == "%s:%d" % c.sock.getsockname()
+    assert f["laddr"] == "%s:%d" % c.sock.getpeername()
     assert f["age"] == "0" and f["sub"] == "0" and f["redir"] == "-1"
 
 
@@ -57,7 +62,9 @@ def test_list(c, connect):
     others[1]("GET", "x")
     table = client_list(c)
     assert set(ids) <= set(table)
-    assert table[ids[0]]["resp"] == "3" and table[ids[1]]["db"] == "5" and table[ids[1]]["multi"] == "1"
+    assert table[ids[0]]["resp"] == "3"
+    assert table[ids[1]]["db"] == "5"
+    assert table[ids[1]]["multi"] == "1"
     assert table[ids[1]]["flags"] == "x" and table[ids[1]]["cmd"] == "get"
     assert set(client_list(c, "ID", *ids)) == set(ids)
     assert client_list(c, "ID", "999999999") == {}

@@ -42,7 +42,8 @@ def test_info_details(c3, c):
     get = c3("COMMAND", "INFO", "get")[0]
     assert get[6] == {"@read", "@string", "@fast"} and get[7] == set()
     (spec,) = get[8]
-    assert spec[b"begin_search"][b"type"] == b"index" and spec[b"begin_search"][b"spec"][b"index"] == 1
+    assert spec[b"begin_search"][b"type"] == b"index"
+    assert spec[b"begin_search"][b"spec"][b"index"] == 1
     assert spec[b"find_keys"][b"spec"] == {b"lastkey": 0, b"keystep": 1, b"limit": 0}
     reply = c("COMMAND", "INFO", "object", "nosuch", "object|encoding")
     assert reply[1] is None and reply[2][0] == b"object|encoding"

@@ -117,14 +117,16 @@ def test_rewrite(start):
     again = start(config=text, port=free_port(), dir=server.directory)
     with again.client() as c:
         check(c, (["AUTH", "a b\""], "OK"), ("CONFIG GET timeout", [b"timeout", b"20"]),
-              ("CONFIG GET client-query-buffer-limit", [b"client-query-buffer-limit", b"1073741824"]))
+              ("CONFIG GET client-query-buffer-limit", [b"client-query-buffer-limit",
+                                                        b"1073741824"]))
 
 
 def test_version_and_help(server):
     for option in ("--version", "--help"):
         result = subprocess.run([server.binary, option], capture_output=True, text=True, timeout=10,
                                 check=False)
-        assert "server" in (result.stdout + result.stderr).lower() or "usage" in (result.stdout + result.stderr).lower()
+        assert ("server" in (result.stdout + result.stderr).lower()
+                or "usage" in (result.stdout + result.stderr).lower())
     assert subprocess.run([server.binary, "--version"], capture_output=True, timeout=10,
                           check=False).returncode == 0
 
@@ -147,6 +149,7 @@ def test_debians_configuration_starts_it(running, request, tmp_path):
             check(c, ("SET a 1", "OK"), ("GET a", b"1"))
         log = server.log()
         for directive in ("appendfsync", "slowlog-log-slower-than", "hash-max-listpack-entries"):
-            assert len(re.findall(r"(?<![\w-])%s(?![\w-])" % directive, log)) == 1, "%s is named more than once" % directive
+            times = len(re.findall(r"(?<![\w-])%s(?![\w-])" % directive, log))
+            assert times == 1, "%s is named %d times" % (directive, times)
     finally:
         server.stop()

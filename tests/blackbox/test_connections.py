@@ -179,7 +179,8 @@ def test_client_output_buffer_limit_by_class(start):
                [b"client-output-buffer-limit",
                 b"normal 1048576 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"]),
               (["CONFIG", "SET", "client-output-buffer-limit", "bogus 1 1 1"],
-               Error("ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - "
+               Error("ERR CONFIG SET failed (possibly related to argument "
+                     "'client-output-buffer-limit') - "
                      "Invalid client class specified in buffer limit configuration.")))
 
 

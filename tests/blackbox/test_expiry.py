@@ -50,7 +50,10 @@ def test_expire_conditions(c, options, start, value, changed):
             check(c, ([name, "a", base + start], 1))
         assert c(name, "a", base + value if value > 0 else 1, *options.split()) == changed
         final = value if changed else start
-        expected = -2 if final is not None and final < 0 else -1 if final is None else (base + final) * unit
+        if final is None:
+            expected = -1
+        else:
+            expected = -2 if final < 0 else (base + final) * unit
         assert c("PEXPIRETIME", "a") == expected
 
 

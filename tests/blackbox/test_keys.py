@@ -131,7 +131,8 @@ def test_object(both):
           ("OBJECT IDLETIME a", 0),
           ("OBJECT FREQ a",
            Error("ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
-                                  "Please note that when switching between policies at runtime LRU and LFU data "
+                                  "Please note that when switching between policies at "
+                                  "runtime LRU and LFU data "
                                   "will take some time to adjust.")))
     text = both("OBJECT", "HELP")
     assert text[0] == "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"

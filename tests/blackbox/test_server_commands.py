@@ -71,7 +71,8 @@ def test_info_values(c, server, is_torc):
     fields = info(c)
     assert re.fullmatch(r"7\.2\.\d+",
                         fields["redis_version"]) and fields["redis_mode"] == "standalone"
-    assert fields["process_id"] == str(server.process.pid) and fields["tcp_port"] == str(server.port)
+    assert fields["process_id"] == str(server.process.pid)
+    assert fields["tcp_port"] == str(server.port)
     assert re.fullmatch(r"[0-9a-f]{40}", fields["run_id"]) and fields["role"] == "master"
     if is_torc:
         assert any(name.startswith("torc_") or "shard" in name for name in info(c, "everything"))
@@ -93,7 +94,8 @@ def test_info_counts(c):
     stats = info(c, "stats")
     assert (stats["keyspace_hits"], stats["keyspace_misses"]) == ("2", "1")
     assert int(stats["total_commands_processed"]) in range(4,
-                                                           12) and stats["total_error_replies"] == "2"
+                                                           12)
+    assert stats["total_error_replies"] == "2"
     assert info(c, "errorstats") == {"errorstat_ERR": "count=2"}
     commands = info(c, "commandstats")
     assert commands["cmdstat_get"].startswith("calls=3,usec=") and commands["cmdstat_get"].endswith(
@@ -106,7 +108,8 @@ def test_info_counts(c):
 def test_keyspace_and_clients(c, connect):
     check(c, ("MSET a 1 b 2 c 3", "OK"), ("SELECT 7", "OK"), ("SET x 1 EX 100", "OK"))
     keyspace = info(c, "keyspace")
-    assert keyspace["db0"] == "keys=3,expires=0,avg_ttl=0" and keyspace["db7"].startswith("keys=1,expires=1,avg_ttl=")
+    assert keyspace["db0"] == "keys=3,expires=0,avg_ttl=0"
+    assert keyspace["db7"].startswith("keys=1,expires=1,avg_ttl=")
     before = int(info(c, "clients")["connected_clients"])
     others = [connect() for _ in range(8)]
     assert all(o("PING") == "PONG" for o in others)
@@ -139,9 +142,11 @@ def test_config_get(c, c3):
 def test_config_set(c, config):
     assert config("timeout", "100", "client-query-buffer-limit", "2gb") == "OK"
     check(c, ("CONFIG GET timeout", [b"timeout", b"100"]), ("CONFIG GET client-query-buffer-limit",
-                                                            [b"client-query-buffer-limit", b"2147483648"]))
+                                                            [b"client-query-buffer-limit",
+                                                                b"2147483648"]))
     assert config("MAXMEMORY", "0") == "OK"
-    for value, size in (("2000k", 2000000), ("2000kb", 2048000), ("1mb", 1 << 20), ("2m", 2 * 10**6),
+    for value, size in (("2000k", 2000000), ("2000kb", 2048000), ("1mb", 1 << 20), ("2m",
+        2 * 10**6),
                         ("1g", 10**9), ("2000000", 2000000), ("1048577B", 1048577)):
         assert config("client-query-buffer-limit", value) == "OK"
         assert c("CONFIG", "GET", "client-query-buffer-limit")[1] == b"%d" % size
@@ -162,8 +167,10 @@ def test_config_set_errors(c):
            Error("ERR CONFIG SET failed (possibly related to argument 'maxmemory') - "
                                            "argument must be a memory value")),
           ("CONFIG SET maxmemory-policy bogus",
-           Error("ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) must be one "
-                 "of the following: volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, "
+           Error("ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - "
+                 "argument(s) must be one "
+                 "of the following: volatile-lru, volatile-lfu, volatile-random, "
+                 "volatile-ttl, allkeys-lru, "
                  "allkeys-lfu, allkeys-random, noeviction")),
           ("CONFIG SET timeout 1 timeout 2",
            Error("ERR CONFIG SET failed (possibly related to argument 'timeout') - "
@@ -195,7 +202,8 @@ def test_debug(c):
     assert 0.14 < time.monotonic() - started < 1 * SLOW
     check(c, ("SET a abc", "OK"), ("DEBUG OBJECT none", Error("ERR no such key")))
     text = c("DEBUG", "OBJECT", "a")
-    assert re.match(r"Value at:0x[0-9a-f]+ refcount:1 encoding:embstr serializedlength:\d+ lru:\d+ lru_seconds_idle:\d+", text)
+    assert re.match(r"Value at:0x[0-9a-f]+ refcount:1 encoding:embstr serializedlength:\d+ "
+                    r"lru:\d+ lru_seconds_idle:\d+", text)
     before = info(c, "replication")["master_replid"]
     check(c, ("DEBUG CHANGE-REPL-ID", "OK"))
     assert info(c, "replication")["master_replid"] != before
@@ -245,13 +253,17 @@ def test_requirepass(start):
     server = start(requirepass="s3cret")
     with server.client() as c, server.client() as later:
         check(c, ("GET a", noauth), ("PING", noauth), ("NOSUCH",
-                                                       Error("ERR unknown command 'NOSUCH', with args beginning with: ")),
+                                                       Error("ERR unknown command 'NOSUCH', with "
+                                                  "args beginning with: ")),
               ("AUTH bad", wrong), ("AUTH default bad", wrong), ("HELLO", Error(
-                  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
-                  "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
+                  "NOAUTH HELLO must be called with the client already authenticated, "
+                  "otherwise the HELLO <proto> AUTH "
+                  "<user> <pass> option can be used to authenticate the client and select "
+                  "the RESP protocol version at "
                   "the same time")), ("HELLO 3 AUTH default bad", wrong), ("MULTI", noauth),
               ("EXEC",
-               Error("EXECABORT Transaction discarded because of: NOAUTH Authentication required.")),
+               Error("EXECABORT Transaction discarded because of: NOAUTH Authentication "
+                     "required.")),
               ("AUTH s3cret", "OK"), ("SET a 1", "OK"), ("RESET", "RESET"), ("GET a", noauth),
               ("AUTH default s3cret", "OK"), ("GET a", b"1"))
         assert later("HELLO", "3", "AUTH", "default", "s3cret", "SETNAME", "me")[b"proto"] == 3

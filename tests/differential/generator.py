@@ -290,7 +290,8 @@ class Generator:
             if self.random() < 0.35:
                 args.append(self.option(word))
                 if word == b"MINMATCHLEN":
-                    args.append(b"%d" % (self.below(8) - 1) if self.random() < 0.9 else self.integer())
+                    number = b"%d" % (self.below(8) - 1)
+                    args.append(number if self.random() < 0.9 else self.integer())
         if self.random() < 0.03:
             args.append(b"BOGUS")
         return args, None

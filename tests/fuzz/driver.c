@@ -4,8 +4,8 @@
 // folders it is given, then feeds -runs=N inputs made from them by seeded mutation: random bytes,
 // copied and cut pieces, splices of two inputs, words that protocols are made of. Same seed, same
 // inputs; the seed and the number of the run are printed before a crash takes the process down, and
-// the input is left in crash-input. One thread. Invariant: the target sees each input in a block of
-// exactly its size, so that a sanitizer sees a read past the end.
+// the input is left in crash-input (behind -artifact_prefix=). One thread. Invariant: the target
+// sees each input in a block of exactly its size, so that a sanitizer sees a read past the end.
 #include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -32,6 +32,7 @@ struct input {
 // What a signal handler needs to know has to be global.
 static struct input current;
 static uint64_t seed = 1, run;
+static const char *crash_prefix = "";
 
 static const char *const words[] = {
     "\r\n",
@@ -62,13 +63,15 @@ static const char *const words[] = {
 };
 
 static void on_crash(int number) {
-    char text[128];
+    char text[4400], path[4200];
     int n = snprintf(text, sizeof(text),
                      "\nfuzz driver: signal %d at -seed=%" PRIu64 " run %" PRIu64
-                     ", input left in crash-input\n",
-                     number, seed, run);
+                     ", input left in %scrash-input\n",
+                     number, seed, run, crash_prefix);
+    if (n < 0 || (size_t)n >= sizeof(text)) n = 0;
     ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
-    FILE *f = fopen("crash-input", "wb");
+    snprintf(path, sizeof(path), "%scrash-input", crash_prefix);
+    FILE *f = fopen(path, "wb");
     if (f != NULL) {
         fwrite(current.bytes, 1, current.n, f);
         fclose(f);
@@ -193,6 +196,8 @@ int main(int argc, char **argv) {
             runs = strtoull(argv[i] + 6, NULL, 10);
         } else if (strncmp(argv[i], "-seed=", 6) == 0) {
             seed = strtoull(argv[i] + 6, NULL, 10);
+        } else if (strncmp(argv[i], "-artifact_prefix=", 17) == 0) {
+            crash_prefix = argv[i] + 17;
         } else {
             count = load(argv[i], corpus, count);
         }

@@ -129,7 +129,9 @@ static void transcribe(const char *stream, size_t n, struct random *r,
             ASSERT(result.argc > 0);
             ASSERT(result.first == len_before && args.len == len_before + (size_t)result.argc);
             for (size_t i = result.first; i < args.len; i++) {
-                ASSERT(args.v[i].p >= data && args.v[i].p + args.v[i].n <= data + result.consumed);
+                const char *p = args.v[i].p, *end = p + args.v[i].n;
+                ASSERT((p >= data && end <= data + result.consumed) ||
+                       (p >= args.line && end <= args.line + args.line_cap));
             }
             note_command(out, args.v + result.first, result.argc);
             if (args.len > 100) args.len = 0;

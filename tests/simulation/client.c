@@ -225,18 +225,30 @@ struct op *client_issue(struct client *c, int tag, const char *format, ...) {
     return op;
 }
 
-struct op *client_issue_block(struct client *c, int tag, const char *lines) {
+static struct op *op_of_lines(struct client *c, int tag, const char *lines) {
     struct arena *a = &c->world->arena;
     int count = 0;
     for (const char *p = lines; *p; p++) count += *p == '\n';
     struct op *op = op_new(c, tag, count);
-    op->block = true;
     for (int i = 0; i < count; i++) {
         const char *end = strchr(lines, '\n');
         op->lines[i] = split_words(a, arena_copy(a, lines, (size_t)(end - lines)));
         lines = end + 1;
     }
+    return op;
+}
+
+struct op *client_issue_block(struct client *c, int tag, const char *lines) {
+    struct op *op = op_of_lines(c, tag, lines);
+    op->block = true;
     send_op(c, op);
+    return op;
+}
+
+struct op *client_issue_lines(struct client *c, int tag, const char *lines, uint32_t replies) {
+    struct op *op = op_of_lines(c, tag, lines);
+    for (int i = 0; i < op->count; i++) send_words(c, op->lines[i].argc, op->lines[i].argv);
+    op->wires = replies;
     return op;
 }
 
@@ -261,7 +273,8 @@ static void join_parts(struct client *c, struct op *op) {
 
 static void sabotage_reply(struct client *c, struct op *op) {
     struct world *w = c->world;
-    if ((w->options.sabotage & SABOTAGE_ABORT) && op->block && sim_below(w, 4) == 0) {
+    bool writes = op->block && strcmp(op->lines[0].argv[0], "SET") == 0;
+    if ((w->options.sabotage & SABOTAGE_ABORT) && writes && sim_below(w, 4) == 0) {
         op->reply->type = VALUE_NULL;
         op->raw = "*-1\r\n";
         op->raw_n = 5;
@@ -360,6 +373,13 @@ void client_vanish(struct client *c, bool reset) {
     c->connections++;
     c->phase = 0;
     if (c->world->workload->connected) c->world->workload->connected(c);
+}
+
+void client_was_closed(struct client *c) {
+    if (!c->world->may_close)
+        sim_fail(c->world, "the server closed the connection of client %u", c->id);
+    else
+        client_vanish(c, true);
 }
 
 void client_close(struct client *c) {

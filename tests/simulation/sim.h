@@ -86,7 +86,7 @@ struct op {
     struct client *client;
     uint32_t connection; // serial number of the client's connection
     bool block;
-    int count; // lines: 1, or those of the block
+    int count; // lines: 1, or those of the block (or of client_issue_lines)
     struct line *lines;
     uint64_t invoke, respond;  // stamps; respond 0: outstanding, SIM_LOST: will never be known
     struct value *reply;       // the last wire reply, or what the single ones amount to
@@ -178,6 +178,7 @@ struct world {
     uint32_t client_count;
     struct op **ops; // the history, in order of invocation
     uint32_t op_count, op_cap;
+    bool may_close;      // clients ask the server to close connections
     uint32_t setup_left; // operations of the setup that are outstanding
     bool failed;
     char failure[1024];
@@ -225,11 +226,15 @@ struct op *client_issue(struct client *c, int tag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** Sends a block: MULTI, the commands (one per line, split at '\n'), EXEC. */
 struct op *client_issue_block(struct client *c, int tag, const char *lines);
+/** Sends some commands, one per line, that get this many replies in all (fewer with CLIENT REPLY). */
+struct op *client_issue_lines(struct client *c, int tag, const char *lines, uint32_t replies);
 /** Bytes from the server. */
 void client_receive(struct client *c, const char *p, size_t n);
 /** Leaves without a word (reset) or by closing its side; comes back with a new connection unless finished. */
 void client_vanish(struct client *c, bool reset);
 void client_close(struct client *c);
+/** The server has closed the client's connection. */
+void client_was_closed(struct client *c);
 /** Parses one reply; NULL: incomplete. *used: its length. */
 struct value *value_parse(struct arena *a, const char *p, size_t n, size_t *used);
 bool value_is_status(const struct value *v, const char *text);

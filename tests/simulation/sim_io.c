@@ -154,6 +154,7 @@ static int gather_link(struct world *w, struct sim_io *sio, struct link *l, stru
         l->used = false;
         l->send_p = NULL;
         events[count++] = (struct io_event){.kind = IO_CLOSED, .conn = conn};
+        if (l->client && !l->client_reset && !l->client_ended) client_was_closed(l->client);
         return count;
     }
     if (l->send_p && sim_chance(w, w->event_chance) && (l->client_reset || move_reply(w, l))) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The server's main(): command line, configuration, and off. Runs on the main thread; everything else is
-// in shards/server.c. Invariant: a configuration that is wrong ends the process with status 1 and a message
-// on stderr before anything has been opened.
+// The server's main(): command line, configuration, and off. Runs on the main thread; everything
+// else is in shards/server.c. Invariant: a configuration that is wrong ends the process with
+// status 1 and a message on stderr before anything has been opened.
 #include <stdio.h>
 #include <string.h>
 

@@ -103,6 +103,7 @@ static inline const char *harness_run_words(struct harness *h, int argc, const s
                         .view = &h->view,
                         .settings = &h->settings,
                         .now_ms = h->now_ms,
+                        .now_us = h->now_ms * 1000 + 123,
                         .db = h->db,
                         .flags = h->flags};
         spec->run(&c);
