@@ -48,7 +48,7 @@ static void set_string(char **at, struct slice text) {
     mem_free(old);
 }
 
-// ---- Texts to values ----------------------------------------------------------------------------
+// ---- Texts to values ---------------------------------------------------------------------------
 
 static bool parse_octal(struct slice text, int64_t *out) {
     bool negative = text.n > 0 && text.p[0] == '-';
@@ -243,7 +243,7 @@ bool config__normalize(const struct config__row *row, const struct slice *words,
     return false;
 }
 
-// ---- Values to fields and back ------------------------------------------------------------------
+// ---- Values to fields and back -----------------------------------------------------------------
 
 static void store_bind(struct config *c, const struct slice *words, size_t count) {
     char *fresh[CONFIG_BIND_MAX];
@@ -335,7 +335,7 @@ void config__print(const struct config *c, const struct config__row *row, struct
     }
 }
 
-// ---- Life ---------------------------------------------------------------------------------------
+// ---- Life --------------------------------------------------------------------------------------
 
 struct config *config_new(void) {
     struct config *c = mem_calloc(sizeof(*c));

@@ -31,7 +31,7 @@ struct reader {
 
 static bool read_text(struct reader *r, struct slice text);
 
-// ---- Messages -----------------------------------------------------------------------------------
+// ---- Messages ----------------------------------------------------------------------------------
 
 static void banner(struct buf *error) {
     buf_append_text(error, "*** FATAL CONFIG FILE ERROR (torc) ***\n");
@@ -63,7 +63,7 @@ static bool refuse_file(struct buf *error, const char *path, int reason) {
     return false;
 }
 
-// ---- Notices ------------------------------------------------------------------------------------
+// ---- Notices -----------------------------------------------------------------------------------
 
 static bool is_listed(const struct buf *list, const char *name) {
     size_t n = strlen(name);
@@ -113,7 +113,7 @@ void config_notices_free(struct config_notices *notices) {
     buf_free(&notices->unmet);
 }
 
-// ---- Directives ---------------------------------------------------------------------------------
+// ---- Directives --------------------------------------------------------------------------------
 
 static bool apply_inert(struct reader *r, struct slice line, const struct config__row *row,
                         const struct slice *words, size_t count) {
@@ -292,7 +292,7 @@ bool config_load_text(struct config *c, struct slice text, const char *source,
     return read_text(&r, text);
 }
 
-// ---- The command line ---------------------------------------------------------------------------
+// ---- The command line --------------------------------------------------------------------------
 
 static bool starts_option(const char *argument) { return strncmp(argument, "--", 2) == 0; }
 

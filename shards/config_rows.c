@@ -80,7 +80,8 @@ static const struct config__row rows[] = {
           "show the logo at the start also when the log is not a terminal"),
     ACTED(
         NUMBER, "hz", "10", CONFIG__HZ, hz,
-        "rounds of background work per second; values outside 1 to 500 become the nearest of them",
+        "shown in INFO; background work keeps its own rhythm; values outside 1 to 500 become the "
+        "nearest of them",
         RANGE(0, INT32_MAX)),
     ACTED(ENUM, "maxmemory-policy", "noeviction", 0, maxmemory_policy,
           "keep access times (LRU) or access counts (LFU) for OBJECT IDLETIME and OBJECT FREQ; "

@@ -79,8 +79,7 @@ void connection_mark(struct connection *conn) {
     conn->shard->dirty = conn;
 }
 
-// ---- stalls
-// ----------------------------------------------------------------------------------------
+// ---- stalls ------------------------------------------------------------------------------------
 
 void connection_stall(struct connection *conn, uint32_t stalls) { conn->stalls |= stalls; }
 
@@ -177,8 +176,7 @@ void connection_event(struct connection *conn, const struct io_event *event) {
     connection_mark(conn);
 }
 
-// ---- replies
-// ---------------------------------------------------------------------------------------
+// ---- replies -----------------------------------------------------------------------------------
 
 void connection_reply_begin(struct connection *conn, struct reply *r) {
     if (likely(conn->owed == 0)) {
@@ -251,8 +249,7 @@ static void start_send(struct connection *conn) {
     io_send(conn->shard->io, &conn->io, conn->sending.p, conn->sending.len);
 }
 
-// ---- ending
-// ----------------------------------------------------------------------------------------
+// ---- ending ------------------------------------------------------------------------------------
 
 void connection_close_after_reply(struct connection *conn) {
     conn->closing = true;
@@ -296,8 +293,7 @@ void connection_finish_pass(struct connection *conn) {
         connection_free(conn);
 }
 
-// ---- description
-// -----------------------------------------------------------------------------------
+// ---- description -------------------------------------------------------------------------------
 
 static void describe_flags(const struct connection *conn, char flags[8]) {
     int n = 0;

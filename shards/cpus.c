@@ -47,7 +47,7 @@ int cpus_allowed(int *cpus, int max) {
     return 1;
 }
 
-// ---- Texts --------------------------------------------------------------------------------------
+// ---- Texts -------------------------------------------------------------------------------------
 
 // Reads a file below root. The buffer is empty when it cannot be read.
 static void read_file(const char *root, const char *path, struct buf *out) {
@@ -104,7 +104,7 @@ static void append_unescaped(struct buf *out, struct slice text) {
     }
 }
 
-// ---- Where the process's groups are -------------------------------------------------------------
+// ---- Where the process's groups are ------------------------------------------------------------
 
 // The group that the process is in: of the v1 hierarchy with this controller, of v2 when it is
 // NULL.
@@ -188,7 +188,7 @@ static void walk_groups(const char *root, const char *controller,
     buf_free(&path);
 }
 
-// ---- Limits -------------------------------------------------------------------------------------
+// ---- Limits ------------------------------------------------------------------------------------
 
 // Reads up to two numbers from a file of a group. Returns how many it begins with ("max" is none).
 static int read_numbers(const char *root, const char *directory, const char *file,

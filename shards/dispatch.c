@@ -27,8 +27,7 @@ struct batch {
     struct resp_result result;
 };
 
-// ---- finding out what a command is
-// -----------------------------------------------------------------
+// ---- finding out what a command is -------------------------------------------------------------
 
 static void reply_now(struct connection *conn, const char *error) {
     struct reply r;
@@ -142,8 +141,7 @@ static void route(struct connection *conn, struct parsed *p) {
     if (keys != few) mem_free(keys);
 }
 
-// ---- running
-// ---------------------------------------------------------------------------------------
+// ---- running -----------------------------------------------------------------------------------
 
 static void run_here(struct connection *conn, const struct parsed *p) {
     struct shard *s = conn->shard;
@@ -278,8 +276,7 @@ static bool start(struct connection *conn, struct parsed *p) {
     return true;
 }
 
-// ---- batches
-// ---------------------------------------------------------------------------------------
+// ---- batches -----------------------------------------------------------------------------------
 
 /** Parses up to a batch of commands and starts the loads of what they will touch. */
 static void parse_batch(struct connection *conn, struct batch *b, char *data, size_t length) {

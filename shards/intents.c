@@ -33,8 +33,7 @@ void intents_fini(struct intents *in) {
     in->buckets = NULL;
 }
 
-// ---- locks
-// -----------------------------------------------------------------------------------------
+// ---- locks -------------------------------------------------------------------------------------
 
 static struct lock *lock_find(const struct intents *in, uint64_t hash) {
     struct lock *l = in->buckets[hash & (in->bucket_count - 1)];
@@ -112,8 +111,7 @@ static void queue_remove(struct intent *intent) {
     intent->lock = NULL;
 }
 
-// ---- granting
-// --------------------------------------------------------------------------------------
+// ---- granting ----------------------------------------------------------------------------------
 
 static void ready_add(struct intents *in, struct parked *op) {
     op->next = NULL;
@@ -171,8 +169,7 @@ static void queue_settle(struct intents *in, struct lock *lock) {
     if (lock->first == NULL) lock_drop(in, lock);
 }
 
-// ---- parts
-// -----------------------------------------------------------------------------------------
+// ---- parts -------------------------------------------------------------------------------------
 
 static bool comes_too_late(const struct intents *in, const struct part *part) {
     for (const struct part *p = in->last; p && p->ticket > part->ticket; p = p->previous)
@@ -290,8 +287,7 @@ void intents_release(struct intents *in, struct part *part) {
     }
 }
 
-// ---- commands
-// --------------------------------------------------------------------------------------
+// ---- commands ----------------------------------------------------------------------------------
 
 bool intents_conflict(const struct intents *in, uint64_t hash, bool write, bool again) {
     const struct lock *lock = lock_find(in, hash);

@@ -75,8 +75,7 @@ void multi_discard(struct connection *conn) {
     multi_unwatch(conn);
 }
 
-// ---- queueing
-// --------------------------------------------------------------------------------------
+// ---- queueing ----------------------------------------------------------------------------------
 
 static void add_keys(struct shard *s, struct multi *m, const struct queued *q) {
     int count = command_keys(q->spec, q->argc, q->argv, NULL, 0);
@@ -131,8 +130,7 @@ void multi_queue(struct connection *conn, const struct parsed *p) {
     connection_reply_end(conn, &r);
 }
 
-// ---- running a block
-// -------------------------------------------------------------------------------
+// ---- running a block ---------------------------------------------------------------------------
 
 static void run_engine_command(struct shard *s, const struct queued *q, const struct view *view,
                                uint32_t db, bool no_touch, struct reply *reply) {
@@ -216,8 +214,7 @@ void multi_work_done(struct connection *conn, const void *reply, size_t length) 
     if (!m->in_command) run_on(m, NULL); // else the loop in run_on() sees that it is done
 }
 
-// ---- EXEC
-// ------------------------------------------------------------------------------------------
+// ---- EXEC --------------------------------------------------------------------------------------
 
 static void reply_aborted(struct multi *m) {
     struct reply r;
@@ -347,8 +344,7 @@ void session_exec(struct session_call *call) {
     }
 }
 
-// ---- MULTI, DISCARD, WATCH, UNWATCH
-// ----------------------------------------------------------------
+// ---- MULTI, DISCARD, WATCH, UNWATCH ------------------------------------------------------------
 
 void session_multi(struct session_call *call) {
     struct connection *conn = call->connection;

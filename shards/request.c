@@ -77,8 +77,7 @@ void request_free(struct request *r) {
     mem_free(r);
 }
 
-// ---- on the executing shard
-// ------------------------------------------------------------------------
+// ---- on the executing shard --------------------------------------------------------------------
 
 bool request_conflict(const struct shard *s, const struct command *spec, int argc,
                       const struct slice *argv, int hashed_arg, uint64_t known, uint64_t *hash,
@@ -200,8 +199,7 @@ bool request_held_is_due(const struct shard *s) {
     return false;
 }
 
-// ---- on the connection's shard
-// ---------------------------------------------------------------------
+// ---- on the connection's shard -----------------------------------------------------------------
 
 void request_start(struct request *r) {
     struct connection *conn = r->connection;

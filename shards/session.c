@@ -94,8 +94,7 @@ void session_run(struct connection *conn, const struct session_handler *handler,
     connection_reply_end(conn, &r);
 }
 
-// ---- names
-// -----------------------------------------------------------------------------------------
+// ---- names -------------------------------------------------------------------------------------
 
 bool session_name_is_valid(struct slice name) {
     for (size_t i = 0; i < name.n; i++)
@@ -112,8 +111,7 @@ void session_set_text(char **text, struct slice value) {
     (*text)[value.n] = '\0';
 }
 
-// ---- AUTH, HELLO
-// -----------------------------------------------------------------------------------
+// ---- AUTH, HELLO -------------------------------------------------------------------------------
 
 /** Compares in a time that does not depend on where the texts differ. */
 static bool same_secret(struct slice given, const char *secret) {
@@ -222,8 +220,7 @@ void session_hello(struct session_call *call) {
     reply_hello(call);
 }
 
-// ---- SELECT, RESET, QUIT
-// ---------------------------------------------------------------------------
+// ---- SELECT, RESET, QUIT -----------------------------------------------------------------------
 
 void session_select(struct session_call *call) {
     int64_t db;

@@ -22,7 +22,7 @@ void client_info(struct session_call *call) {
     buf_free(&line);
 }
 
-// ---- names --------------------------------------------------------------------------------------
+// ---- names -------------------------------------------------------------------------------------
 
 void client_setname(struct session_call *call) {
     if (!session_name_is_valid(call->argv[2])) {
@@ -59,7 +59,7 @@ void client_setinfo(struct session_call *call) {
     }
 }
 
-// ---- modes --------------------------------------------------------------------------------------
+// ---- modes -------------------------------------------------------------------------------------
 
 void client_reply(struct session_call *call) {
     struct connection *conn = call->connection;
@@ -90,7 +90,7 @@ void client_no_evict(struct session_call *call) { set_switch(call, &call->connec
 
 void client_no_touch(struct session_call *call) { set_switch(call, &call->connection->no_touch); }
 
-// ---- pausing everybody --------------------------------------------------------------------------
+// ---- pausing everybody -------------------------------------------------------------------------
 
 struct pause {
     int64_t until_ms; // 0: does not prolong
@@ -168,7 +168,7 @@ void session__wrong_subcommand(struct session_call *call, const char *container)
         (int)(word.n < 128 ? word.n : 128), word.p, container);
 }
 
-// ---- help ---------------------------------------------------------------------------------------
+// ---- help --------------------------------------------------------------------------------------
 
 static const char *const help[] = {
     "GETNAME",

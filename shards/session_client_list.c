@@ -28,7 +28,7 @@ static bool parse_type(struct session_call *call, struct slice word, enum client
     return call->reply->errors == 0;
 }
 
-// ---- list ---------------------------------------------------------------------------------------
+// ---- list --------------------------------------------------------------------------------------
 
 struct list_filter {
     enum client_type type;
@@ -141,7 +141,7 @@ void client_list(struct session_call *call) {
     fanout_start(call->connection, context, run_list, finish_list);
 }
 
-// ---- kill ---------------------------------------------------------------------------------------
+// ---- kill --------------------------------------------------------------------------------------
 
 struct kill_filter {
     enum client_type type;
@@ -258,7 +258,7 @@ void client_kill(struct session_call *call) {
         kill_filter_free(filter);
 }
 
-// ---- unblock ------------------------------------------------------------------------------------
+// ---- unblock -----------------------------------------------------------------------------------
 
 struct unblock {
     uint64_t id;

@@ -18,7 +18,7 @@
 #include "shards/session.h"
 #include "shards/session_shared.h"
 
-// ---- get ----------------------------------------------------------------------------------------
+// ---- get ---------------------------------------------------------------------------------------
 
 struct config_reply {
     struct reply *reply;
@@ -45,7 +45,7 @@ void config_command_get(struct session_call *call) {
     buf_free(&out.seen);
 }
 
-// ---- set ----------------------------------------------------------------------------------------
+// ---- set ---------------------------------------------------------------------------------------
 
 struct config_change {
     struct config *config; // a reference
@@ -118,7 +118,7 @@ void config_command_set(struct session_call *call) {
     buf_free(&error);
 }
 
-// ---- the rest -----------------------------------------------------------------------------------
+// ---- the rest ----------------------------------------------------------------------------------
 
 static void run_resetstat(struct shard *s, struct fanout_leg *leg) {
     (void)leg;

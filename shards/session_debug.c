@@ -30,7 +30,7 @@ static const char *const help[] = {
     NULL,
 };
 
-// ---- sleep, active expiry -----------------------------------------------------------------------
+// ---- sleep, active expiry ----------------------------------------------------------------------
 
 /** The shard that was asked sleeps first, all the others then at the same time. */
 static void run_sleep(struct shard *s, struct fanout_leg *leg) {
@@ -64,7 +64,7 @@ static void set_active_expire(struct session_call *call) {
     fanout_start(call->connection, on, run_active_expire, session__finish_ok);
 }
 
-// ---- object -------------------------------------------------------------------------------------
+// ---- object ------------------------------------------------------------------------------------
 
 /** What the value would take in a snapshot: its length, with the length's own bytes in front. */
 static size_t serialized_length(const struct entry *e) {
@@ -142,7 +142,7 @@ static void ask_object(struct session_call *call) {
     transaction_start(t);
 }
 
-// ---- the command --------------------------------------------------------------------------------
+// ---- the command -------------------------------------------------------------------------------
 
 static bool is_allowed(const struct connection *conn) {
     int allowed = conn->shard->config->enable_debug_command;

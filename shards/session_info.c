@@ -12,7 +12,7 @@
 #include "shards/fanout.h"
 #include "shards/session.h"
 
-// ---- a shard's keyspace -------------------------------------------------------------------------
+// ---- a shard's keyspace ------------------------------------------------------------------------
 
 static void summary_add(struct keyspace_summary *sum, const struct database_summary *db) {
     if (sum->database_count == sum->database_cap) {
@@ -51,7 +51,7 @@ void summary_update(struct shard *s) {
     if (s->id == 0) mem_used();
 }
 
-// ---- gathering ----------------------------------------------------------------------------------
+// ---- gathering ---------------------------------------------------------------------------------
 
 static void snapshot_clients(const struct shard *s, struct info_snapshot *snap) {
     snap->connections = s->connection_count;
@@ -152,7 +152,7 @@ static void finish_info(struct fanout *f, struct reply *reply) {
     mem_free(info);
 }
 
-// ---- the command --------------------------------------------------------------------------------
+// ---- the command -------------------------------------------------------------------------------
 
 /** The sections that one argument asks for, as bits. */
 static uint32_t chosen(struct slice word) {

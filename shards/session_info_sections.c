@@ -46,7 +46,7 @@ static void put_size(struct buf *out, const char *name, int64_t bytes) {
     put_human(out, name, bytes);
 }
 
-// ---- server, clients ----------------------------------------------------------------------------
+// ---- server, clients ---------------------------------------------------------------------------
 
 static void write_listeners(const struct config *config, struct buf *out) {
     int listener = 0;
@@ -112,7 +112,7 @@ static void write_clients(const struct info *info, struct buf *out) {
     put(out, "total_blocking_keys_on_nokey", 0);
 }
 
-// ---- memory -------------------------------------------------------------------------------------
+// ---- memory ------------------------------------------------------------------------------------
 
 static void put_config(struct buf *out, const struct info *info, const char *field,
                        const char *directive) {
@@ -176,7 +176,7 @@ static void write_persistence(const struct info *info, struct buf *out) {
     put_text(out, "aof_last_write_status", "ok");
 }
 
-// ---- stats --------------------------------------------------------------------------------------
+// ---- stats -------------------------------------------------------------------------------------
 
 static void put_kbps(struct buf *out, const char *name, const uint64_t ring[16]) {
     buf_printf(out, "%s:%.2f\r\n", name, (double)statistics_rate(ring) / 1024);

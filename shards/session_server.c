@@ -16,7 +16,7 @@
 #include "shards/session.h"
 #include "shards/session_shared.h"
 
-// ---- WAIT ---------------------------------------------------------------------------------------
+// ---- WAIT --------------------------------------------------------------------------------------
 
 struct wait {
     struct work work; // first member
@@ -67,7 +67,7 @@ void session_wait(struct session_call *call) {
         timers_set(&s->timers, &wait->timer, s->now_ns + wait_ms * 1000000, wait_is_over);
 }
 
-// ---- LASTSAVE, SHUTDOWN -------------------------------------------------------------------------
+// ---- LASTSAVE, SHUTDOWN ------------------------------------------------------------------------
 
 void session_lastsave(struct session_call *call) {
     reply_int(call->reply, call->connection->shard->fleet->started_us / 1000000);
@@ -122,7 +122,7 @@ void session_shutdown(struct session_call *call) {
     if (fleet->on_shutdown) fleet->on_shutdown(fleet);
 }
 
-// ---- shared -------------------------------------------------------------------------------------
+// ---- shared ------------------------------------------------------------------------------------
 
 bool session__is_local(const struct connection *conn) {
     char peer[160];

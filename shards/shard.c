@@ -30,8 +30,7 @@
 #define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
 #define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
 
-// ---- making and freeing
-// ----------------------------------------------------------------------------
+// ---- making and freeing ------------------------------------------------------------------------
 
 struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id,
                         int64_t started_us) {
@@ -128,8 +127,7 @@ void shard_use_config(struct shard *s, struct config *config) {
     };
 }
 
-// ---- commands
-// --------------------------------------------------------------------------------------
+// ---- commands ----------------------------------------------------------------------------------
 
 void shard_run(struct shard *s, struct cmd *c) {
     struct command_statistics *st = &s->stats.by_command[c->spec->id];
@@ -165,8 +163,7 @@ void shard_settle(struct shard *s) {
     }
 }
 
-// ---- messages
-// --------------------------------------------------------------------------------------
+// ---- messages ----------------------------------------------------------------------------------
 
 void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object) {
     ASSERT(to != s->id && to < s->fleet->nshards);
@@ -268,8 +265,7 @@ static void flush_messages(struct shard *s) {
     s->progressed = false;
 }
 
-// ---- connections
-// -----------------------------------------------------------------------------------
+// ---- connections -------------------------------------------------------------------------------
 
 void shard_adopt(struct shard *s, int fd, bool is_unix) {
     if (s->stopping) {
@@ -361,8 +357,7 @@ static void finish_connections(struct shard *s) {
     }
 }
 
-// ---- housekeeping
-// ----------------------------------------------------------------------------------
+// ---- housekeeping ------------------------------------------------------------------------------
 
 static void tick_connection(struct shard *s, struct connection *conn) {
     int64_t idle_ms = s->now_ms - conn->active_ms;
@@ -431,8 +426,7 @@ static void begin_stop(struct shard *s) {
         connection_close(conn);
 }
 
-// ---- the pass
-// --------------------------------------------------------------------------------------
+// ---- the pass ----------------------------------------------------------------------------------
 
 void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
                 int64_t mono_ns) {

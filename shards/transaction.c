@@ -45,8 +45,7 @@ struct transaction {
     struct view view;
 };
 
-// ---- describing (coordinator)
-// ----------------------------------------------------------------------
+// ---- describing (coordinator) ------------------------------------------------------------------
 
 struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
                                     void (*run)(struct transaction *t, void *context),
@@ -135,8 +134,7 @@ bool transaction_watch_expired(const struct transaction *t) {
     return false;
 }
 
-// ---- parts (coordinator)
-// ---------------------------------------------------------------------------
+// ---- parts (coordinator) -----------------------------------------------------------------------
 
 static struct part *part_new(struct transaction *t, uint32_t shard, uint32_t keys, size_t bytes) {
     struct part *part = mem_calloc(sizeof *part + keys * sizeof *part->keys + bytes);
@@ -222,8 +220,7 @@ void transaction_start(struct transaction *t) {
     shard_settle(t->shard);
 }
 
-// ---- lending (participant)
-// -------------------------------------------------------------------------
+// ---- lending (participant) ---------------------------------------------------------------------
 
 static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
     struct db *db = &s->keyspace->dbs[part->db];
@@ -292,8 +289,7 @@ void transaction_part_withdraw(struct shard *s, struct part *part) {
         shard_send(s, coordinator->id, MESSAGE_WITHDRAWN, part);
 }
 
-// ---- running (coordinator)
-// -------------------------------------------------------------------------
+// ---- running (coordinator) ---------------------------------------------------------------------
 
 /** A key of the private keyspace changed: its owner will tell the watchers. */
 static void on_private_modified(void *context, struct db *db, struct key key) {
@@ -425,8 +421,7 @@ void transaction_finish(struct transaction *t, const struct buf *reply) {
     mem_free(t);
 }
 
-// ---- one command
-// -----------------------------------------------------------------------------------
+// ---- one command -------------------------------------------------------------------------------
 
 /** A command with copied arguments that waits for its transaction. */
 struct pending_command {

@@ -34,7 +34,7 @@ struct program {
     uint64_t last_bit; // the highest that is written
 };
 
-// ---- parsing ------------------------------------------------------------------------------------
+// ---- parsing -----------------------------------------------------------------------------------
 
 /** "i1" to "i64", "u1" to "u63"; false: the error has been written. */
 static bool parse_type(struct cmd *c, int arg, struct field *out) {
@@ -108,7 +108,7 @@ static bool parse_program(struct cmd *c, struct program *program) {
     return true;
 }
 
-// ---- fields -------------------------------------------------------------------------------------
+// ---- fields ------------------------------------------------------------------------------------
 
 static uint64_t mask_of(unsigned bits) {
     return bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
@@ -171,7 +171,7 @@ static bool new_value(const struct operation *op, int64_t old, int64_t *out) {
     return op->overflow != OVERFLOW_FAIL;
 }
 
-// ---- running ------------------------------------------------------------------------------------
+// ---- running -----------------------------------------------------------------------------------
 
 static void run_reading(struct cmd *c, const struct program *program) {
     struct found f = cmd_read(c, 1);

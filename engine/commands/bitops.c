@@ -21,7 +21,7 @@ static inline uint64_t load(const void *p) {
     return word;
 }
 
-// ---- single bits --------------------------------------------------------------------------------
+// ---- single bits -------------------------------------------------------------------------------
 
 bool bit__offset(struct cmd *c, int arg, unsigned width, uint64_t *offset) {
     struct slice text = c->argv[arg];
@@ -88,7 +88,7 @@ void bit_getbit(struct cmd *c) {
     reply_int(c->reply, at < text.n ? (uint8_t)text.p[at] >> (7 - (offset & 7)) & 1 : 0);
 }
 
-// ---- ranges -------------------------------------------------------------------------------------
+// ---- ranges ------------------------------------------------------------------------------------
 
 /** Bits [from, to) of a string. */
 struct bit_range {
@@ -241,7 +241,7 @@ void bit_pos(struct cmd *c) {
     reply_int(c->reply, found ? (int64_t)at : -1);
 }
 
-// ---- whole strings ------------------------------------------------------------------------------
+// ---- whole strings -----------------------------------------------------------------------------
 
 enum bit_operation { BITS_AND, BITS_OR, BITS_XOR, BITS_NOT };
 

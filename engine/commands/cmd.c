@@ -52,7 +52,7 @@ struct key cmd_key(const struct cmd *c, int arg) {
     return (struct key){c->argv[arg], hash_at(c, arg)};
 }
 
-// ---- access information -------------------------------------------------------------------------
+// ---- access information ------------------------------------------------------------------------
 
 static inline uint32_t lru_now(const struct cmd *c) {
     return (uint32_t)(c->now_ms / 1000) & 0xffffff;
@@ -98,7 +98,7 @@ static inline void touch(const struct cmd *c, const struct found *f) {
 
 void cmd_touch(struct cmd *c, const struct found *f) { touch(c, f); }
 
-// ---- finding ------------------------------------------------------------------------------------
+// ---- finding -----------------------------------------------------------------------------------
 
 static inline bool expired(const struct cmd *c, const struct entry *e) {
     return (e->flags & ENTRY_EXPIRES) != 0 && entry_expire_ms(e) < c->now_ms;
@@ -165,7 +165,7 @@ bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type) 
     return true;
 }
 
-// ---- arguments ----------------------------------------------------------------------------------
+// ---- arguments ---------------------------------------------------------------------------------
 
 bool cmd_arg_i64(struct cmd *c, int arg, int64_t *out) {
     if (likely(num_parse_i64(c->argv[arg], out))) return true;

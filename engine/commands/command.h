@@ -175,7 +175,7 @@ uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards);
  */
 int64_t command_cursor_count(int argc, const struct slice *argv);
 
-// ---- what command functions use -----------------------------------------------------------------
+// ---- what command functions use ----------------------------------------------------------------
 
 /** The database object that holds (or would hold) this key, in the selected database. */
 struct db *cmd_db(const struct cmd *c, struct slice key);

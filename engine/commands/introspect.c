@@ -40,7 +40,7 @@ static void reply_bits(struct reply *r, uint32_t bits, const struct table__bit_n
     }
 }
 
-// ---- COMMAND INFO -------------------------------------------------------------------------------
+// ---- COMMAND INFO ------------------------------------------------------------------------------
 
 static void reply_named_int(struct reply *r, const char *name, int64_t value) {
     reply_bulk_text(r, name);
@@ -142,7 +142,7 @@ void introspect_count(struct cmd *c) {
     reply_int(c->reply, n);
 }
 
-// ---- COMMAND DOCS -------------------------------------------------------------------------------
+// ---- COMMAND DOCS ------------------------------------------------------------------------------
 
 /**
  * A pair of the documentation map; nothing when there is no text. Returns how many pairs it wrote.
@@ -214,7 +214,7 @@ void introspect_docs(struct cmd *c) {
     reply_map_end(c->reply, mark, n);
 }
 
-// ---- COMMAND LIST -------------------------------------------------------------------------------
+// ---- COMMAND LIST ------------------------------------------------------------------------------
 
 enum filter { FILTER_NONE, FILTER_MODULE, FILTER_ACL, FILTER_PATTERN };
 
@@ -260,7 +260,7 @@ void introspect_list(struct cmd *c) {
     reply_array_end(c->reply, mark, n);
 }
 
-// ---- COMMAND GETKEYS ----------------------------------------------------------------------------
+// ---- COMMAND GETKEYS ---------------------------------------------------------------------------
 
 #define POSITIONS_ON_STACK 32
 
@@ -315,7 +315,7 @@ static void getkeys(struct cmd *c, bool with_flags) {
 void introspect_getkeys(struct cmd *c) { getkeys(c, false); }
 void introspect_getkeysandflags(struct cmd *c) { getkeys(c, true); }
 
-// ---- HELP ---------------------------------------------------------------------------------------
+// ---- HELP --------------------------------------------------------------------------------------
 
 void introspect_help_reply(struct reply *r, const char *container, const char *const *lines) {
     size_t n = 0;

@@ -40,7 +40,7 @@ bool keys__arg_db(struct cmd *c, int arg, uint32_t *out) {
     return true;
 }
 
-// ---- keys ---------------------------------------------------------------------------------------
+// ---- keys --------------------------------------------------------------------------------------
 
 void keys_del(struct cmd *c) {
     int64_t deleted = 0;
@@ -79,7 +79,7 @@ void keys_type(struct cmd *c) {
     reply_status(c->reply, e != NULL ? entry_type_name(entry_type(e)) : "none");
 }
 
-// ---- databases ----------------------------------------------------------------------------------
+// ---- databases ---------------------------------------------------------------------------------
 
 /** The view's keyspaces one after the other: i from 0; NULL after the last. */
 static struct keyspace *keyspace_at(const struct view *view, uint32_t i) {

@@ -21,7 +21,7 @@
     10 // buckets that a call may visit for each key asked for: bounds sparse tables
 #define RANDOM_TRIES 100 // of RANDOMKEY among keys that it may not delete although they are expired
 
-// ---- KEYS ---------------------------------------------------------------------------------------
+// ---- KEYS --------------------------------------------------------------------------------------
 
 /** What a walk looks for, and where it writes what it finds. */
 struct search {
@@ -59,7 +59,7 @@ void keys_keys(struct cmd *c) {
     reply_array_end(c->reply, mark, s.found);
 }
 
-// ---- SCAN ---------------------------------------------------------------------------------------
+// ---- SCAN --------------------------------------------------------------------------------------
 
 /** As strtoul: a sign is allowed, and nothing at all is zero. */
 static bool parse_cursor(struct slice text, uint64_t *out) {
@@ -166,7 +166,7 @@ void keys_scan(struct cmd *c) {
     buf_free(&keys);
 }
 
-// ---- RANDOMKEY ----------------------------------------------------------------------------------
+// ---- RANDOMKEY ---------------------------------------------------------------------------------
 
 /** The database in which the nth key of all keyspaces' selected database lies. */
 static struct db *db_of_nth(const struct cmd *c, uint64_t n) {

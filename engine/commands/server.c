@@ -34,7 +34,7 @@ void server_memory_help(struct cmd *c) {
     introspect_help_reply(c->reply, "MEMORY", lines);
 }
 
-// ---- LOLWUT: a torc, the twisted neck ring of the Celts, another one every time -----------------
+// ---- LOLWUT: a torc, the twisted neck ring of the Celts, another one every time ----------------
 
 #define ART_ROWS    21
 #define ART_COLUMNS 51

@@ -22,7 +22,7 @@ void string__reply(struct cmd *c, const struct found *f) {
     reply_bulk_slice(c->reply, entry_string(f->ref.entry, scratch));
 }
 
-// ---- reading ------------------------------------------------------------------------------------
+// ---- reading -----------------------------------------------------------------------------------
 
 void string_get(struct cmd *c) {
     struct found f = cmd_read(c, 1);
@@ -75,7 +75,7 @@ void string_getrange(struct cmd *c) {
     reply_bulk_slice(c->reply, subrange(text, start, end));
 }
 
-// ---- changing a part ----------------------------------------------------------------------------
+// ---- changing a part ---------------------------------------------------------------------------
 
 /** Whether a string of size + more bytes is allowed; else the error has been written. */
 static bool length_allowed(struct cmd *c, uint64_t size, uint64_t more) {
@@ -143,7 +143,7 @@ void string_setrange(struct cmd *c) {
     reply_int(c->reply, (int64_t)length);
 }
 
-// ---- counters -----------------------------------------------------------------------------------
+// ---- counters ----------------------------------------------------------------------------------
 
 static void increment(struct cmd *c, int64_t by) {
     struct found f = cmd_write(c, 1);

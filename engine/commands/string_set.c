@@ -181,7 +181,7 @@ void string_getex(struct cmd *c) {
     }
 }
 
-// ---- several keys -------------------------------------------------------------------------------
+// ---- several keys ------------------------------------------------------------------------------
 
 /** Whether keys and values come in pairs; else the error has been written. */
 static bool in_pairs(struct cmd *c) {

@@ -16,7 +16,7 @@
 #include "engine/base/buf.h"
 #include "engine/commands/table.h"
 
-// ---- the index ----------------------------------------------------------------------------------
+// ---- the index ---------------------------------------------------------------------------------
 
 /** Rows that are placed first, so that they are found at the first try. */
 static const uint16_t hot_rows[] = {ROW_GET,  ROW_SET,    ROW_INCR,   ROW_DEL, ROW_MGET,
@@ -106,7 +106,7 @@ static void other_names_are_not_found(void **state) {
     assert_null(command_find_sub(command_find(slice_text("get")), slice_text("get")));
 }
 
-// ---- rows ---------------------------------------------------------------------------------------
+// ---- rows --------------------------------------------------------------------------------------
 
 static void ids_are_dense_and_names_in_order(void **state) {
     (void)state;
@@ -231,7 +231,7 @@ static void rows_hold_the_facts(void **state) {
     free(facts);
 }
 
-// ---- key positions ------------------------------------------------------------------------------
+// ---- key positions -----------------------------------------------------------------------------
 
 /** Compares the key positions of a command line with text such as "1:RO+access 2:OW+update". */
 static void expect_keys(const char *line, const char *expected) {

@@ -114,7 +114,7 @@ static void assert_arguments_refused(char **argv, const char *reason) {
     config_release(c);
 }
 
-// ---- Words --------------------------------------------------------------------------------------
+// ---- Words -------------------------------------------------------------------------------------
 
 static void assert_words(const char *line, int count, ...) {
     struct config__words words;
@@ -161,7 +161,7 @@ static void test_quoting_is_undone_by_splitting(void **state) {
     buf_free(&quoted);
 }
 
-// ---- Values -------------------------------------------------------------------------------------
+// ---- Values ------------------------------------------------------------------------------------
 
 static void test_rows_are_sound(void **state) {
     (void)state;
@@ -352,7 +352,7 @@ static void test_notices(void **state) {
     config_release(c);
 }
 
-// ---- Files and the command line -----------------------------------------------------------------
+// ---- Files and the command line ----------------------------------------------------------------
 
 static void test_file_and_includes(void **state) {
     (void)state;
@@ -431,7 +431,7 @@ static void test_standard_input(void **state) {
     close(kept);
 }
 
-// ---- CONFIG -------------------------------------------------------------------------------------
+// ---- CONFIG ------------------------------------------------------------------------------------
 
 struct collected {
     struct buf text;
@@ -577,7 +577,7 @@ static void test_copies_are_independent(void **state) {
     assert_int_equal(mem_used(), before);
 }
 
-// ---- CONFIG REWRITE -----------------------------------------------------------------------------
+// ---- CONFIG REWRITE ----------------------------------------------------------------------------
 
 static void test_rewrite(void **state) {
     (void)state;
