@@ -164,7 +164,7 @@ static const struct config__row rows[] = {
     INERT(BOOL, "lazyfree-lazy-user-del", "yes", 0,
           "large values are always freed in the background"),
     INERT(BOOL, "lazyfree-lazy-user-flush", "no", 0,
-          "FLUSHALL and FLUSHDB say themselves how they run"),
+          "FLUSHALL and FLUSHDB always free in the background"),
     INERT(BOOL, "activedefrag", "no", 0, NO_DEFRAGMENTATION),
     INERT(MEMORY, "active-defrag-ignore-bytes", "104857600", 0, NO_DEFRAGMENTATION,
           RANGE(1, INT64_MAX)),

@@ -78,11 +78,10 @@ static const struct config__row rows[] = {
     ACTED(DIR, "dir", ".", CONFIG__PROTECTED, dir, "working directory"),
     ACTED(BOOL, "always-show-logo", "no", CONFIG__IMMUTABLE, always_show_logo,
           "show the logo at the start also when the log is not a terminal"),
-    ACTED(
-        NUMBER, "hz", "10", CONFIG__HZ, hz,
-        "shown in INFO; background work keeps its own rhythm; values outside 1 to 500 become the "
-        "nearest of them",
-        RANGE(0, INT32_MAX)),
+    ACTED(NUMBER, "hz", "10", CONFIG__HZ, hz,
+          "shown in INFO; background work keeps its own rhythm; values outside 1 to 500 become the "
+          "nearest of them",
+          RANGE(0, INT32_MAX)),
     ACTED(ENUM, "maxmemory-policy", "noeviction", 0, maxmemory_policy,
           "keep access times (LRU) or access counts (LFU) for OBJECT IDLETIME and OBJECT FREQ; "
           "nothing is evicted",

@@ -151,7 +151,7 @@ static void run_here(struct connection *conn, const struct parsed *p) {
                     .argc = p->argc,
                     .argv = p->argv,
                     .reply = &r,
-                    .view = &s->view,
+                    .view = shard_view(s, p->write),
                     .settings = &s->settings,
                     .now_ms = s->now_ms,
                     .now_us = s->now_us,
@@ -172,9 +172,8 @@ static void run_on_own_shard(struct connection *conn, const struct parsed *p) {
     if (unlikely(s->intents.parts > 0)) {
         uint64_t hash;
         bool write;
-        if (s->intents.lent ||
-            request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg, p->hash, &hash, &write,
-                             false)) {
+        if (s->intents.lent || request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg,
+                                                p->hash, &hash, &write, false)) {
             request_start(request_new(conn, p));
             return;
         }

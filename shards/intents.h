@@ -57,6 +57,7 @@ struct part {
     struct part *ready_next;      // list of granted parts
     struct keyspace *keyspace;    // whole: the lent keyspace, set with the grant
     uint64_t ticket;
+    int64_t now_ms; // the participant's clock when it lent
     uint32_t shard; // participant
     uint32_t db;    // database of all keys
     uint32_t key_count, intents, clear;

@@ -133,14 +133,14 @@ void multi_queue(struct connection *conn, const struct parsed *p) {
 // ---- running a block ---------------------------------------------------------------------------
 
 static void run_engine_command(struct shard *s, const struct queued *q, const struct view *view,
-                               uint32_t db, bool no_touch, struct reply *reply) {
+                               int64_t now_ms, uint32_t db, bool no_touch, struct reply *reply) {
     struct cmd c = {.spec = q->spec,
                     .argc = q->argc,
                     .argv = q->argv,
                     .reply = reply,
                     .view = view,
                     .settings = &s->settings,
-                    .now_ms = s->now_ms,
+                    .now_ms = now_ms,
                     .now_us = s->now_us,
                     .db = db,
                     .flags = no_touch ? CMD_CTX_NO_TOUCH : 0};
@@ -187,7 +187,9 @@ static void run_on(struct multi *m, struct reply *now) {
         struct reply r;
         reply_init(&r, &m->reply, conn->proto);
         if (q->spec->where != WHERE_SESSION) {
-            run_engine_command(conn->shard, q, m->view, conn->db, conn->no_touch, &r);
+            int64_t now_ms =
+                m->transaction ? transaction_now_ms(m->transaction) : conn->shard->now_ms;
+            run_engine_command(conn->shard, q, m->view, now_ms, conn->db, conn->no_touch, &r);
             continue;
         }
         conn->work = NULL;
@@ -224,12 +226,11 @@ static void reply_aborted(struct multi *m) {
 
 static void run_transaction(struct transaction *t, void *context) {
     struct multi *m = context;
-    struct connection *conn = m->connection;
     const struct view *view = transaction_view(t);
     m->transaction = t;
     bool whole = m->everything || m->many_dbs;
     bool failed = m->watches && (atomic_load_explicit(&m->watches->dirty, memory_order_acquire) ||
-                                 (whole ? watch_failed(m->watches, view, conn->shard->now_ms)
+                                 (whole ? watch_failed(m->watches, view, transaction_now_ms(t))
                                         : transaction_watch_expired(t)));
     if (failed) {
         reply_aborted(m);
@@ -302,7 +303,8 @@ void multi_run_request(struct shard *s, struct request *r, struct reply *reply) 
     }
     reply_array(reply, (size_t)m->count);
     for (int i = 0; i < m->count; i++)
-        run_engine_command(s, &m->commands[i], &s->view, r->db, r->no_touch, reply);
+        run_engine_command(s, &m->commands[i], shard_view(s, m->write), s->now_ms, r->db,
+                           r->no_touch, reply);
 }
 
 void session_exec(struct session_call *call) {
@@ -340,7 +342,7 @@ void session_exec(struct session_call *call) {
         reply_aborted(m);
         end_run(m, call->reply);
     } else {
-        begin_run(m, &s->view, call->reply);
+        begin_run(m, shard_view(s, m->write), call->reply);
     }
 }
 

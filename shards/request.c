@@ -10,6 +10,7 @@
 
 #include "engine/base/alloc.h"
 #include "shards/connection.h"
+#include "shards/held.h"
 #include "shards/multi.h"
 
 static struct request *request_alloc(struct connection *conn, size_t argc, size_t bytes) {
@@ -129,7 +130,7 @@ static void request_execute(struct shard *s, struct request *r) {
                         .argc = (int)r->argc,
                         .argv = r->argv,
                         .reply = &reply,
-                        .view = &s->view,
+                        .view = shard_view(s, r->write),
                         .settings = &s->settings,
                         .now_ms = s->now_ms,
                         .now_us = s->now_us,
@@ -152,52 +153,23 @@ static bool is_due(const struct request *r) {
     return atomic_load_explicit(&r->connection->done, memory_order_acquire) >= r->need;
 }
 
-void request_arrive(struct shard *s, struct request *r) {
-    if (unlikely(!r->ordered && !is_due(r))) {
-        r->held_next = NULL;
-        if (s->held_last)
-            s->held_last->held_next = r;
-        else
-            s->held_first = r;
-        s->held_last = r;
-        s->stats.held_requests++;
-        return;
-    }
+static void run_ordered(struct shard *s, struct request *r) {
     r->ordered = true;
     if (!park_if_needed(s, r)) request_execute(s, r);
 }
 
-void request_poll_held(struct shard *s) {
-    struct request *r = s->held_first, *next;
-    s->held_first = s->held_last = NULL;
-    const struct connection *stuck = NULL;
-    for (; r; r = next) {
-        next = r->held_next;
-        // Numbers needed by one connection only grow: behind one that must wait, all must.
-        if (r->connection != stuck && is_due(r)) {
-            r->ordered = true;
-            if (!park_if_needed(s, r)) request_execute(s, r);
-            continue;
-        }
-        stuck = r->connection;
-        r->held_next = NULL;
-        if (s->held_last)
-            s->held_last->held_next = r;
-        else
-            s->held_first = r;
-        s->held_last = r;
+void request_arrive(struct shard *s, struct request *r) {
+    if (unlikely(!r->ordered && !is_due(r))) {
+        held_add(s, r);
+        s->stats.held_requests++;
+        return;
     }
+    run_ordered(s, r);
 }
 
-bool request_held_is_due(const struct shard *s) {
-    const struct connection *stuck = NULL;
-    for (const struct request *r = s->held_first; r; r = r->held_next) {
-        if (r->connection == stuck) continue;
-        if (is_due(r)) return true;
-        stuck = r->connection;
-    }
-    return false;
-}
+void request_poll_held(struct shard *s) { held_poll(s, run_ordered); }
+
+bool request_held_is_due(const struct shard *s) { return held_is_due(s); }
 
 // ---- on the connection's shard -----------------------------------------------------------------
 

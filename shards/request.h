@@ -25,7 +25,8 @@ struct request {
     struct parked parked;          // executing shard: waiting for keys; first member
     struct connection *connection; // executing shard may touch its `done` only
     struct request *next;          // connection's shard: next reply owed
-    struct request *held_next;     // executing shard: next of the held
+    struct request *held_next;     // executing shard: next of the connection's held ones ...
+    struct request *run_next, *run_last, *chain_next; // ... and see held.c
     const struct command *spec;
     struct multi *multi; // EXEC as a whole on one shard; else NULL
     struct slice *argv;
@@ -80,7 +81,9 @@ bool request_held_is_due(const struct shard *s);
 void request_returned(struct request *r);
 /** Appends the replies that are due, in order, to the connection's output. */
 void request_collect(struct connection *conn);
-/** Whether a command over these arguments must wait for keys; then *hash is the one. `again`: it has waited. */
+/**
+ * Whether a command over these arguments must wait for a key; then which. `again`: it has waited.
+ */
 bool request_conflict(const struct shard *s, const struct command *spec, int argc,
                       const struct slice *argv, int hashed_arg, uint64_t known, uint64_t *hash,
                       bool *write, bool again);

@@ -26,6 +26,8 @@
 #define TICK_NS            INT64_C(100000000) // housekeeping interval: Redis's default hz
 #define EXPIRE_BUDGET_BUSY 4096               // bucket visits per pass: about 50 us
 #define EXPIRE_BUDGET_IDLE 16384              // with nothing else to do: about 200 us
+#define FREE_BUDGET_BUSY   1024               // flushed entries to free per pass: about 70 us
+#define FREE_BUDGET_IDLE   4096               // about 300 us
 #define MESSAGES_PER_TAKE  64
 #define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
 #define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
@@ -84,6 +86,8 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     s->keyspace =
         keyspace_new((uint32_t)config->databases, id, fleet->hash_seed, random_seed, &hooks);
     s->view = (struct view){.only = s->keyspace, .nshards = fleet->nshards};
+    s->frozen = s->view;
+    s->frozen.frozen = true;
     s->outboxes = mem_calloc(fleet->nshards * sizeof *s->outboxes);
     s->active_expire = true;
     intents_init(&s->intents);
@@ -420,6 +424,12 @@ static void expire(struct shard *s, bool busy) {
                                              busy ? EXPIRE_BUDGET_BUSY : EXPIRE_BUDGET_IDLE);
 }
 
+/** Frees a part of what was flushed. */
+static void free_flushed(struct shard *s, bool busy) {
+    if (s->intents.lent || s->keyspace->flushed == NULL) return;
+    keyspace_free_step(s->keyspace, busy ? FREE_BUDGET_BUSY : FREE_BUDGET_IDLE);
+}
+
 static void begin_stop(struct shard *s) {
     s->stopping = true;
     for (struct connection *conn = s->connections.first; conn; conn = conn->next)
@@ -445,6 +455,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (s->now_ns >= s->next_tick_ns) tick(s);
     if (s->resumable) resume_all(s);
     expire(s, count > 0 || s->resumable != NULL);
+    free_flushed(s, count > 0 || s->resumable != NULL);
     shard_settle(s);
     if (s->dirty) finish_connections(s);
     if (s->fleet->nshards > 1) show_keys(s);
@@ -458,7 +469,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
 
 int64_t shard_sleep_ns(struct shard *s) {
     if (s->resumable || s->dirty || s->outbox_full || s->stopping) return s->stopping ? 1000000 : 0;
-    if (s->expire_pending && !s->intents.lent) return 0;
+    if (!s->intents.lent && (s->expire_pending || s->keyspace->flushed)) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
     int64_t sleep_ns = until_ns - s->now_ns;

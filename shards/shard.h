@@ -23,8 +23,9 @@
 #include "shards/statistics.h"
 #include "shards/timers.h"
 
-#define SHARD_MAX   1024
-#define SHARD_MAGIC 0x5348415244544f52u
+#define SHARD_MAX             1024
+#define SHARD_MAGIC           0x5348415244544f52u
+#define SHARD_HELD_INDEX_BITS 7
 
 struct connection;
 struct request;
@@ -73,7 +74,7 @@ struct shard {
     uint64_t config_version;         // of it: CONFIG SET never goes back to an older one
     struct engine_settings settings; // what the engine needs of it
     struct keyspace *keyspace;
-    struct view view; // of the own keyspace
+    struct view view, frozen; // of the own keyspace: see shard_view
     struct intents intents;
 
     int64_t now_us, now_ms; // wall clock of this pass
@@ -82,7 +83,8 @@ struct shard {
     struct outbox *outboxes;                // [shard]
     bool outbox_full;                       // some words did not fit: take no new work
     bool progressed;                        // a connection's order counter moved in this pass
-    struct request *held_first, *held_last; // runs of requests that wait for predecessors
+    struct request *held_first, *held_last; // runs of requests that wait for predecessors: held.c
+    struct request *held_index[1 << SHARD_HELD_INDEX_BITS];
 
     struct connection_list connections;
     uint32_t connection_count;
@@ -154,6 +156,15 @@ void shard_settle(struct shard *s);
 
 /** Copies what INFO shows of the keyspace; only while it is not lent. (session_info.c) */
 void summary_update(struct shard *s);
+
+/**
+ * How a command sees the own keyspace. While some of it is lent, a reader shares keys with
+ * transactions that read them elsewhere: it must not remove what has expired, nor note its use. A
+ * writer has its keys alone.
+ */
+static inline const struct view *shard_view(const struct shard *s, bool write) {
+    return likely(s->intents.parts == 0) || write ? &s->view : &s->frozen;
+}
 
 /** The shard that owns a key. */
 static inline uint32_t shard_of_key(const struct shard *s, struct slice key) {

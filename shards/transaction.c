@@ -43,6 +43,7 @@ struct transaction {
     struct keyspace *private;
     struct keyspace **by_shard; // whole, all shards
     struct view view;
+    int64_t now_ms;
 };
 
 // ---- describing (coordinator) ------------------------------------------------------------------
@@ -126,6 +127,11 @@ void transaction_add_whole(struct transaction *t, uint32_t shard) {
 const struct view *transaction_view(const struct transaction *t) {
     ASSERT(t->running);
     return &t->view;
+}
+
+int64_t transaction_now_ms(const struct transaction *t) {
+    ASSERT(t->running);
+    return t->now_ms;
 }
 
 bool transaction_watch_expired(const struct transaction *t) {
@@ -254,6 +260,7 @@ static void take_back_keys(struct shard *s, struct part *part) {
 void transaction_grant(struct shard *s, struct part *part) {
     ASSERT_SHARD(s);
     ASSERT(part->state == PART_GRANTED && part->shard == s->id);
+    part->now_ms = s->now_ms;
     if (part->whole) part->keyspace = s->keyspace;
     for (uint32_t k = 0; k < part->key_count; k++) lend_key(s, part, &part->keys[k]);
     struct shard *coordinator = part->transaction->shard;
@@ -344,6 +351,11 @@ static void empty_private(struct transaction *t) {
 static void run(struct transaction *t) {
     struct shard *s = t->shard;
     t->running = true;
+    // Shards read their clocks at different moments: the latest of them counts, or keys that expire
+    // together would be seen apart.
+    t->now_ms = s->now_ms;
+    for (uint32_t i = 0; i < t->part_count; i++)
+        if (t->parts[i]->now_ms > t->now_ms) t->now_ms = t->parts[i]->now_ms;
     t->view = (struct view){.nshards = s->fleet->nshards};
     if (!t->whole) {
         fill_private(t);
@@ -442,7 +454,7 @@ static void run_command(struct transaction *t, void *context) {
                     .reply = &reply,
                     .view = transaction_view(t),
                     .settings = &t->shard->settings,
-                    .now_ms = t->shard->now_ms,
+                    .now_ms = transaction_now_ms(t),
                     .now_us = t->shard->now_us,
                     .db = conn->db,
                     .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0};

@@ -40,6 +40,8 @@ void transaction_add_whole(struct transaction *t, uint32_t shard);
 void transaction_start(struct transaction *t);
 /** The keyspaces that run may use, until transaction_finish. */
 const struct view *transaction_view(const struct transaction *t);
+/** The time that all of it runs at: what had expired for any participant has expired for this. */
+int64_t transaction_now_ms(const struct transaction *t);
 /** Whether a watched key had expired when it was granted. */
 bool transaction_watch_expired(const struct transaction *t);
 /** Returns what was lent, ends the connection's work with this reply, and frees the transaction. */

@@ -20,7 +20,10 @@ struct flushed_table {
 };
 
 struct keyspace_tables {
+    struct keyspace_tables *next; // of the keyspace's flushed ones
     uint32_t count;
+    uint32_t emptied; // the first so many tables have no entries left
+    uint64_t bucket;  // how far the one after them has been emptied
     struct flushed_table tables[];
 };
 
@@ -56,8 +59,22 @@ static void free_entry(void *context, struct entry *e) {
     entry_free(e);
 }
 
+static void free_or_hand_over(void *context, struct entry *e) {
+    const struct keyspace_hooks *hooks = context;
+    if (hooks->free_later != NULL && entry_outside_memory(e) >= ENTRY_BIG_FREE) {
+        hooks->free_later(hooks->context, e);
+    } else {
+        entry_free(e);
+    }
+}
+
 void keyspace_free(struct keyspace *ks) {
     if (ks == NULL) return;
+    while (ks->flushed != NULL) {
+        struct keyspace_tables *tables = ks->flushed;
+        ks->flushed = tables->next;
+        keyspace_tables_free(tables);
+    }
     for (uint32_t i = 0; i < ks->ndbs; i++) {
         table_each(&ks->dbs[i].table, free_entry, NULL);
         table_fini(&ks->dbs[i].table);
@@ -81,14 +98,7 @@ void db_modified(struct db *db, struct key key) {
     if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
 }
 
-static void release(struct db *db, struct entry *e) {
-    const struct keyspace_hooks *hooks = &db->keyspace->hooks;
-    if (hooks->free_later != NULL && entry_outside_memory(e) >= ENTRY_BIG_FREE) {
-        hooks->free_later(hooks->context, e);
-    } else {
-        entry_free(e);
-    }
-}
+static void release(struct db *db, struct entry *e) { free_or_hand_over(&db->keyspace->hooks, e); }
 
 struct table_ref db_find(const struct db *db, struct key key) {
     return table_find(&db->table, key.text, key.hash);
@@ -210,7 +220,7 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
     uint32_t end = index == UINT32_MAX ? ks->ndbs : index + 1;
     struct keyspace_tables *tables =
         mem_alloc(sizeof(*tables) + (end - first) * sizeof(tables->tables[0]));
-    tables->count = 0;
+    *tables = (struct keyspace_tables){.next = NULL};
     uint64_t removed = 0;
     for (uint32_t i = first; i < end; i++) {
         if (ks->dbs[i].table.buckets == NULL) continue;
@@ -219,11 +229,29 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
     }
     ks->stats.dirty += removed;
     if (ks->hooks.free_tables_later != NULL && removed != 0) {
-        ks->hooks.free_tables_later(ks->hooks.context, tables);
+        tables->next = ks->flushed;
+        ks->flushed = tables;
     } else {
         keyspace_tables_free(tables);
     }
     return removed;
+}
+
+bool keyspace_free_step(struct keyspace *ks, uint32_t budget) {
+    while (ks->flushed != NULL && budget > 0) {
+        struct keyspace_tables *tables = ks->flushed;
+        if (tables->emptied == tables->count) {
+            ks->flushed = tables->next;
+            ks->hooks.free_tables_later(ks->hooks.context, tables);
+            continue;
+        }
+        struct table *t = &tables->tables[tables->emptied].table;
+        tables->bucket = table_drain(t, tables->bucket, &budget, free_or_hand_over, &ks->hooks);
+        if (tables->bucket < t->nbuckets) continue;
+        tables->bucket = 0;
+        tables->emptied++;
+    }
+    return ks->flushed != NULL;
 }
 
 void keyspace_tables_free(struct keyspace_tables *tables) {

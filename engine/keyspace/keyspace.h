@@ -54,7 +54,9 @@ struct keyspace_hooks {
      * thread.
      */
     void (*free_later)(void *context, struct entry *e);
-    /** Tables that were flushed: free them with keyspace_tables_free() off this thread. */
+    /**
+     * Flushed tables whose entries are gone: free them with keyspace_tables_free() off this thread.
+     */
     void (*free_tables_later)(void *context, struct keyspace_tables *tables);
     /** Whether active expiry must leave this key hash alone (it is lent for reading). */
     bool (*is_lent)(void *context, uint64_t hash);
@@ -69,7 +71,8 @@ struct keyspace {
     struct db *dbs;
     struct keyspace_stats stats;
     struct keyspace_hooks hooks;
-    struct watch_table *watches; // NULL while nobody watches
+    struct watch_table *watches;     // NULL while nobody watches
+    struct keyspace_tables *flushed; // what keyspace_free_step has to free
     struct random random;
     int64_t memory; // bytes of entries (tables are added by keyspace_memory())
     int64_t now_ms; // the time that keyspace_expire_step() was last told
@@ -132,11 +135,17 @@ int64_t db_average_ttl_ms(const struct db *db, int64_t now_ms);
 
 /**
  * Empties one database (index) or all (UINT32_MAX), telling every watcher of a key that existed.
- * Contents go to hooks.free_tables_later. Returns keys removed.
+ * With hooks.free_tables_later the contents are left to keyspace_free_step. Returns keys removed.
  */
 uint64_t keyspace_flush(struct keyspace *ks, uint32_t index);
 /** Frees flushed tables with all entries. Any thread: it touches no keyspace. */
 void keyspace_tables_free(struct keyspace_tables *tables);
+/**
+ * Frees about `budget` entries of what was flushed. Here and not on another thread: memory goes
+ * back to the thread that allocated it, which would have to take in millions of entries at once.
+ * True when there is more to do.
+ */
+bool keyspace_free_step(struct keyspace *ks, uint32_t budget);
 /**
  * Exchanges two databases; watchers of keys that exist in either (and whose content thereby
  * changes) are told.

@@ -15,6 +15,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/hash.h"
 #include "engine/keyspace/table_memory.h"
+#include "engine/keyspace/table_overflow.h"
 #include "engine/keyspace/table_slots.h"
 
 // Entries per bucket, times 4, above which a bucket is split and below which one is merged.
@@ -34,7 +35,7 @@ void table_fini(struct table *t) {
     if (t->overflow != 0) {
         for (uint64_t b = 0; b < t->nbuckets; b++) {
             uint64_t last = table__bucket(t, b)[TABLE__LAST];
-            if (table__is_link(last)) mem_free(table__link_array(last));
+            if (table__is_link(last)) table__overflow_free(t, last);
         }
     }
     table__memory_free(t);
@@ -94,32 +95,6 @@ struct table_ref table_find(const struct table *t, struct slice key, uint64_t ha
     return (struct table_ref){NULL, NULL};
 }
 
-/**
- * Adds to a bucket whose slots are all taken: its last entry and the new one go to an overflow
- * array.
- */
-static void add_overflow(struct table *t, uint64_t *slots, uint64_t slot) {
-    uint64_t last = slots[TABLE__LAST];
-    if (!table__is_link(last)) {
-        uint64_t *array = mem_alloc(2 * sizeof(uint64_t));
-        array[0] = last;
-        array[1] = slot;
-        t->overflow += 2 * sizeof(uint64_t);
-        slots[TABLE__LAST] = table__link(array, 2);
-        return;
-    }
-    uint64_t *array = table__link_array(last);
-    size_t n = table__link_count(last);
-    ASSERT(n < TABLE__LINK_MAX);
-    if (n % 2 == 0) {
-        array = mem_realloc(array, (n + 2) * sizeof(uint64_t));
-        array[n + 1] = 0;
-        t->overflow += 2 * sizeof(uint64_t);
-    }
-    array[n] = slot;
-    slots[TABLE__LAST] = table__link(array, n + 1);
-}
-
 static void add_slot(struct table *t, uint64_t *slots, uint64_t slot) {
     for (size_t i = 0; i < TABLE_BUCKET_SLOTS; i++) {
         if (slots[i] == 0) {
@@ -127,34 +102,16 @@ static void add_slot(struct table *t, uint64_t *slots, uint64_t slot) {
             return;
         }
     }
-    add_overflow(t, slots, slot);
+    table__overflow_add(t, slots, slot);
 }
 
 /** Takes the last entry of a bucket out of its slot and returns the slot's content. */
 static uint64_t pop_slot(struct table *t, uint64_t *slots) {
-    uint64_t last = slots[TABLE__LAST];
-    if (!table__is_link(last)) {
-        size_t i = TABLE_BUCKET_SLOTS;
-        while (slots[i - 1] == 0) i--;
-        uint64_t slot = slots[i - 1];
-        slots[i - 1] = 0;
-        return slot;
-    }
-    uint64_t *array = table__link_array(last);
-    size_t n = table__link_count(last) - 1;
-    uint64_t slot = array[n];
-    array[n] = 0;
-    if (n == 1) {
-        slots[TABLE__LAST] = array[0];
-        mem_free(array);
-        t->overflow -= 2 * sizeof(uint64_t);
-        return slot;
-    }
-    if (n % 2 == 0) {
-        array = mem_realloc(array, n * sizeof(uint64_t));
-        t->overflow -= 2 * sizeof(uint64_t);
-    }
-    slots[TABLE__LAST] = table__link(array, n);
+    if (table__is_link(slots[TABLE__LAST])) return table__overflow_pop(t, slots);
+    size_t i = TABLE_BUCKET_SLOTS;
+    while (slots[i - 1] == 0) i--;
+    uint64_t slot = slots[i - 1];
+    slots[i - 1] = 0;
     return slot;
 }
 
@@ -176,7 +133,6 @@ static void split(struct table *t) {
         array = table__link_array(own[TABLE__LAST]);
         in_array = table__link_count(own[TABLE__LAST]);
         in_slots = TABLE__LAST;
-        t->overflow -= (in_array + 1) / 2 * 2 * sizeof(uint64_t);
     }
     for (size_t i = 0; i < in_slots && own[i] != 0; i++) __builtin_prefetch(table__entry(own[i]));
     for (size_t i = 0; i < in_array; i++) __builtin_prefetch(table__entry(array[i]));
@@ -187,7 +143,7 @@ static void split(struct table *t) {
         uint64_t hash = table__hash(t, table__entry(slot));
         add_slot(t, hash & bit ? target : slots, slot);
     }
-    mem_free(array);
+    if (array != NULL) table__overflow_free(t, own[TABLE__LAST]);
     t->nbuckets++;
     if (t->nbuckets == bit * 2) t->level_mask = bit * 2 - 1;
 }
@@ -253,6 +209,21 @@ void table_remove(struct table *t, struct table_ref ref, uint64_t hash) {
     }
 }
 
+uint64_t table_drain(struct table *t, uint64_t bucket, uint32_t *budget,
+                     void (*visit)(void *context, struct entry *e), void *context) {
+    for (; bucket<t->nbuckets && * budget> 0; bucket++) {
+        uint64_t *slots = table__bucket(t, bucket);
+        uint64_t last = slots[TABLE__LAST];
+        size_t n = TABLE_BUCKET_SLOTS;
+        if (table__is_link(last)) n = TABLE__LAST + table__link_count(last);
+        table_each_in(t, bucket, visit, context);
+        if (table__is_link(last)) table__overflow_free(t, last);
+        memset(slots, 0, TABLE_BUCKET_SLOTS * sizeof(uint64_t));
+        *budget = *budget > n ? *budget - (uint32_t)n : 0;
+    }
+    return bucket;
+}
+
 bool table_bucket_has(const struct table *t, uint64_t bucket, const uint8_t due[256]) {
     const uint64_t *slots = table__bucket(t, bucket);
     uint8_t any = 0;
@@ -292,9 +263,7 @@ static bool bucket_is_valid(const struct table *t, uint64_t b, uint64_t *count, 
         if ((table_ref_code(ref) != 0) != expires) return false;
         ++*count;
     }
-    if (link) {
-        *overflow += (table__link_count(slots[TABLE__LAST]) + 1) / 2 * 2 * sizeof(uint64_t);
-    }
+    if (link) *overflow += table__overflow_bytes(slots[TABLE__LAST]);
     return true;
 }
 

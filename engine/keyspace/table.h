@@ -99,6 +99,14 @@ void table_each(const struct table *t, void (*visit)(void *context, struct entry
 void table_each_in(const struct table *t, uint64_t bucket,
                    void (*visit)(void *context, struct entry *e), void *context);
 /**
+ * Takes all entries out of buckets from `bucket` on, gives them to the callback, takes their number
+ * (and one for each bucket) off *budget, and stops when that is used up. Returns the bucket to go
+ * on with; at nbuckets the table holds nothing but its memory. Of use for a table that is given up:
+ * count stays as it is.
+ */
+uint64_t table_drain(struct table *t, uint64_t bucket, uint32_t *budget,
+                     void (*visit)(void *context, struct entry *e), void *context);
+/**
  * Merges one bucket if the table has too many for its entries. True when there may be more to do.
  */
 bool table_shrink_step(struct table *t);

@@ -13,7 +13,8 @@
 
 #define TABLE__LAST         (TABLE_BUCKET_SLOTS - 1)
 #define TABLE__ADDRESS_MASK ((UINT64_C(1) << TABLE_CODE_SHIFT) - 1)
-#define TABLE__LINK_MAX     4095 // entries that a link can count
+#define TABLE__LINK_LONG    4095 // as a link's count: the array counts itself (table_overflow.h)
+#define TABLE__LONG_HEADER  2    // words before its entries
 
 static inline uint64_t *table__bucket(const struct table *t, uint64_t index) {
     return t->buckets + index * TABLE_BUCKET_SLOTS;
@@ -53,11 +54,26 @@ static inline bool table__is_link(uint64_t slot) {
     return (slot >> TABLE_CODE_SHIFT & 0xff) == TABLE_LINK_CODE;
 }
 
-static inline uint64_t *table__link_array(uint64_t link) {
+/** What was allocated for the link's array. */
+static inline uint64_t *table__link_base(uint64_t link) {
     return (uint64_t *)(uintptr_t)((link & TABLE__ADDRESS_MASK) << 3);
 }
 
-static inline size_t table__link_count(uint64_t link) { return link >> TABLE_TAG_SHIFT; }
+static inline bool table__link_is_long(uint64_t link) {
+    return link >> TABLE_TAG_SHIFT == TABLE__LINK_LONG;
+}
+
+/** The link's entries. */
+static inline uint64_t *table__link_array(uint64_t link) {
+    uint64_t *base = table__link_base(link);
+    return likely(!table__link_is_long(link)) ? base : base + TABLE__LONG_HEADER;
+}
+
+/** How many they are. */
+static inline size_t table__link_count(uint64_t link) {
+    if (likely(!table__link_is_long(link))) return link >> TABLE_TAG_SHIFT;
+    return (size_t)table__link_base(link)[0];
+}
 
 static inline uint64_t table__link(uint64_t *array, size_t count) {
     return table__slot(array, count, TABLE_LINK_CODE);

@@ -93,8 +93,7 @@ def test_info_counts(c):
           ("GET", arity("get")))
     stats = info(c, "stats")
     assert (stats["keyspace_hits"], stats["keyspace_misses"]) == ("2", "1")
-    assert int(stats["total_commands_processed"]) in range(4,
-                                                           12)
+    assert int(stats["total_commands_processed"]) in range(4, 12)
     assert stats["total_error_replies"] == "2"
     assert info(c, "errorstats") == {"errorstat_ERR": "count=2"}
     commands = info(c, "commandstats")

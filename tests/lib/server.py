@@ -20,7 +20,7 @@ import time
 from . import resp
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TORC_ONLY = {"shards", "io-backend", "shard-ports", "pipeline-order", "pin-threads"}
+TORC_ONLY = {"shards", "io-backend", "pipeline-order", "shard-pinning"}
 START_SECONDS = 20 * resp.SLOW
 
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Simulated clients: operations out, replies in, and the history of both. A client sends the commands of an
-// operation, waits for as many replies as it has commands, and stamps the operation's begin and end.
-// Invariant: outstanding operations are in the order of their sending, as their replies must be. Used by
-// the workloads and by sim_io.c, which delivers the bytes.
+// Simulated clients: operations out, replies in, and the history of both. A client sends the
+// commands of an operation, waits for as many replies as it has commands, and stamps the
+// operation's begin and end. Invariant: outstanding operations are in the order of their sending,
+// as their replies must be. Used by the workloads and by sim_io.c, which delivers the bytes.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "engine/base/alloc.h"
 #include "tests/simulation/sim.h"
 
-// ---- arena -----------------------------------------------------------------------------------------
+// ---- arena -------------------------------------------------------------------------------------
 
 #define ARENA_BLOCK 65536
 
@@ -50,7 +50,7 @@ void arena_free(struct arena *a) {
     *a = (struct arena){0};
 }
 
-// ---- replies ---------------------------------------------------------------------------------------
+// ---- replies -----------------------------------------------------------------------------------
 
 static bool parse_into(struct arena *a, struct value *v, const char *p, size_t n, size_t *used) {
     const char *end = memchr(p, '\n', n);
@@ -116,12 +116,15 @@ bool value_is_status(const struct value *v, const char *text) {
     return v->type == VALUE_STATUS && strcmp(v->text, text) == 0;
 }
 
-// ---- sending ---------------------------------------------------------------------------------------
+// ---- sending -----------------------------------------------------------------------------------
 
 struct client *client_add(struct world *w, int role, uint32_t budget, uint32_t depth) {
     ASSERT(w->client_count < SIM_CLIENTS_MAX);
     struct client *c = &w->clients[w->client_count];
-    *c = (struct client){.world = w, .id = w->client_count++, .role = role, .budget = budget,
+    *c = (struct client){.world = w,
+                         .id = w->client_count++,
+                         .role = role,
+                         .budget = budget * w->scale,
                          .depth = depth};
     c->link = sim_link_open(w, c);
     c->connections = 1;
@@ -155,11 +158,16 @@ static struct line split_words(struct arena *a, char *text) {
 static struct op *op_new(struct client *c, int tag, int count) {
     struct world *w = c->world;
     struct op *op = arena_alloc(&w->arena, sizeof *op);
-    *op = (struct op){.client = c, .connection = c->connections, .count = count, .tag = tag,
+    *op = (struct op){.client = c,
+                      .connection = c->connections,
+                      .count = count,
+                      .tag = tag,
                       .invoke = ++w->stamp};
     op->lines = arena_alloc(&w->arena, (size_t)count * sizeof *op->lines);
-    if (c->last) c->last->next = op;
-    else c->first = op;
+    if (c->last)
+        c->last->next = op;
+    else
+        c->first = op;
     c->last = op;
     c->outstanding++;
     if (w->op_count == w->op_cap) {
@@ -252,7 +260,7 @@ struct op *client_issue_lines(struct client *c, int tag, const char *lines, uint
     return op;
 }
 
-// ---- receiving -------------------------------------------------------------------------------------
+// ---- receiving ---------------------------------------------------------------------------------
 
 /** Puts the single replies of a split operation together. */
 static void join_parts(struct client *c, struct op *op) {
@@ -261,8 +269,11 @@ static void join_parts(struct client *c, struct op *op) {
     struct buf raw = {0};
     bool array = op->block || strcmp(name, "MGET") == 0;
     if (array) buf_printf(&raw, "*%u\r\n", op->wires);
-    if (array) buf_append(&raw, op->parts.p, op->parts.len);
-    else buf_append_text(&raw, op->parts.p[op->parts.len - 3] == '0' ? "-ERR no such key\r\n" : "+OK\r\n");
+    if (array)
+        buf_append(&raw, op->parts.p, op->parts.len);
+    else
+        buf_append_text(&raw,
+                        op->parts.p[op->parts.len - 3] == '0' ? "-ERR no such key\r\n" : "+OK\r\n");
     op->raw = arena_copy(a, raw.p, raw.len);
     op->raw_n = raw.len;
     size_t used;
@@ -328,7 +339,8 @@ static void take_reply(struct client *c, struct value *v, const char *raw, size_
     } else if (op->block && op->arrived < op->wires) {
         const char *want = op->arrived == 1 ? "OK" : "QUEUED";
         if (!value_is_status(v, want))
-            sim_fail(w, "client %u: inside a block, %s was expected, not %.*s", c->id, want, (int)n, raw);
+            sim_fail(w, "client %u: inside a block, %s was expected, not %.*s", c->id, want, (int)n,
+                     raw);
     } else {
         op->reply = v;
         op->raw = arena_copy(&w->arena, raw, n);
@@ -350,7 +362,7 @@ void client_receive(struct client *c, const char *p, size_t n) {
     if (c->link == link) buf_consume(&c->inbox, at);
 }
 
-// ---- leaving ---------------------------------------------------------------------------------------
+// ---- leaving -----------------------------------------------------------------------------------
 
 static void forget_outstanding(struct client *c) {
     for (struct op *op = c->first; op; op = op->next) {
@@ -388,7 +400,7 @@ void client_close(struct client *c) {
     c->link = NULL;
 }
 
-// ---- history ---------------------------------------------------------------------------------------
+// ---- history -----------------------------------------------------------------------------------
 
 static bool op_names(const struct op *op, const char *key) {
     if (!key) return true;
@@ -404,8 +416,10 @@ void history_print(const struct world *w, const char *key, size_t limit) {
         const struct op *op = w->ops[i];
         if (!op_names(op, key)) continue;
         printf("  %6llu", (unsigned long long)op->invoke);
-        if (op->respond == SIM_LOST) printf("    lost");
-        else printf(" %7llu", (unsigned long long)op->respond);
+        if (op->respond == SIM_LOST)
+            printf("    lost");
+        else
+            printf(" %7llu", (unsigned long long)op->respond);
         printf(" client %u.%u:", op->client->id, op->connection);
         for (int l = 0; l < op->count; l++) {
             printf("%s", op->block ? (l ? "; " : " MULTI ") : " ");
@@ -414,8 +428,10 @@ void history_print(const struct world *w, const char *key, size_t limit) {
         }
         printf(" -> ");
         for (size_t b = 0; op->raw && b < op->raw_n && b < 200; b++)
-            if (op->raw[b] == '\n') putchar(' ');
-            else if (op->raw[b] != '\r') putchar(op->raw[b]);
+            if (op->raw[b] == '\n')
+                putchar(' ');
+            else if (op->raw[b] != '\r')
+                putchar(op->raw[b]);
         putchar('\n');
     }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A checker for strict serializability of small histories (after Wing and Gong, and Lowe): looks for an
-// order of all operations in which a plain sequential model gives every client the very bytes it got.
-// What ended before something else began stays before it, and so does what a pipeline orders. States that
-// were seen with the same set of operations done are not tried again. Pure function of the history.
+// A checker for strict serializability of small histories (after Wing and Gong, and Lowe): looks
+// for an order of all operations in which a plain sequential model gives every client the very
+// bytes it got. What ended before something else began stays before it, and so does what a pipeline
+// orders. States that were seen with the same set of operations done are not tried again. Pure
+// function of the history.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,14 +45,16 @@ static bool set_has(struct set128 s, uint32_t i) {
     return ((i < 64 ? s.low >> i : s.high >> (i - 64)) & 1) != 0;
 }
 static void set_add(struct set128 *s, uint32_t i) {
-    if (i < 64) s->low |= UINT64_C(1) << i;
-    else s->high |= UINT64_C(1) << (i - 64);
+    if (i < 64)
+        s->low |= UINT64_C(1) << i;
+    else
+        s->high |= UINT64_C(1) << (i - 64);
 }
 static bool set_covers(struct set128 s, struct set128 part) {
     return (part.low & ~s.low) == 0 && (part.high & ~s.high) == 0;
 }
 
-// ---- the model -------------------------------------------------------------------------------------
+// ---- the model ---------------------------------------------------------------------------------
 
 static struct cell *cell_of(const struct search *s, struct model *m, const char *key) {
     for (int i = 0; i < s->key_count; i++)
@@ -78,8 +81,10 @@ static void answer_int(struct buf *out, int64_t number) {
 }
 
 static void answer_cell(struct buf *out, const struct cell *c) {
-    if (c->length < 0) buf_printf(out, "$-1\r\n");
-    else buf_printf(out, "$%d\r\n%.*s\r\n", c->length, (int)c->length, c->bytes);
+    if (c->length < 0)
+        buf_printf(out, "$-1\r\n");
+    else
+        buf_printf(out, "$%d\r\n%.*s\r\n", c->length, (int)c->length, c->bytes);
 }
 
 static void apply_incr(struct cell *c, struct buf *out) {
@@ -98,28 +103,34 @@ static void apply_incr(struct cell *c, struct buf *out) {
 }
 
 /** Commands over two keys. False: not one of them. */
-static bool apply_two(const struct search *s, struct model *m, const struct line *l, struct buf *out) {
+static bool apply_two(const struct search *s, struct model *m, const struct line *l,
+                      struct buf *out) {
     const char *name = l->argv[0];
     bool copy = strcmp(name, "COPY") == 0, nx = strcmp(name, "RENAMENX") == 0;
     if (!copy && !nx && strcmp(name, "RENAME") != 0) return false;
     struct cell *from = cell_of(s, m, l->argv[1]), *to = cell_of(s, m, l->argv[2]);
     bool replace = !nx && (!copy || l->argc > 3), ok = replace || to->length < 0;
     if (from->length < 0) {
-        if (copy) answer_int(out, 0);
-        else buf_append_text(out, "-ERR no such key\r\n");
+        if (copy)
+            answer_int(out, 0);
+        else
+            buf_append_text(out, "-ERR no such key\r\n");
         return true;
     }
     if (ok && from != to) {
         *to = *from;
         if (!copy) cell_clear(from);
     }
-    if (copy || nx) answer_int(out, ok);
-    else buf_append_text(out, "+OK\r\n");
+    if (copy || nx)
+        answer_int(out, ok);
+    else
+        buf_append_text(out, "+OK\r\n");
     return true;
 }
 
 /** Commands over any number of keys. False: not one of them. */
-static bool apply_many(const struct search *s, struct model *m, const struct line *l, struct buf *out) {
+static bool apply_many(const struct search *s, struct model *m, const struct line *l,
+                       struct buf *out) {
     const char *name = l->argv[0];
     int64_t count = 0;
     if (strcmp(name, "MGET") == 0) {
@@ -130,8 +141,10 @@ static bool apply_many(const struct search *s, struct model *m, const struct lin
         for (int i = 1; i < l->argc; i += 2) count += cell_of(s, m, l->argv[i])->length >= 0;
         for (int i = 1; i < l->argc && (!nx || count == 0); i += 2)
             cell_set(cell_of(s, m, l->argv[i]), l->argv[i + 1]);
-        if (nx) answer_int(out, count == 0);
-        else buf_append_text(out, "+OK\r\n");
+        if (nx)
+            answer_int(out, count == 0);
+        else
+            buf_append_text(out, "+OK\r\n");
     } else if (strcmp(name, "DEL") == 0 || strcmp(name, "EXISTS") == 0) {
         for (int i = 1; i < l->argc; i++) {
             struct cell *c = cell_of(s, m, l->argv[i]);
@@ -145,7 +158,8 @@ static bool apply_many(const struct search *s, struct model *m, const struct lin
     return true;
 }
 
-static void apply_one(const struct search *s, struct model *m, const struct line *l, struct buf *out) {
+static void apply_one(const struct search *s, struct model *m, const struct line *l,
+                      struct buf *out) {
     if (apply_two(s, m, l, out) || apply_many(s, m, l, out)) return;
     const char *name = l->argv[0];
     struct cell *c = cell_of(s, m, l->argv[1]);
@@ -185,7 +199,7 @@ static bool apply(struct search *s, struct model *m, const struct op *op) {
     return !op->reply || (op->raw_n == s->out.len && memcmp(op->raw, s->out.p, op->raw_n) == 0);
 }
 
-// ---- the search ------------------------------------------------------------------------------------
+// ---- the search --------------------------------------------------------------------------------
 
 static bool is_write(const struct op *op) {
     static const char *const reads[] = {"GET", "MGET", "EXISTS", "STRLEN"};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// torc-sim: runs seeds of the simulator and says which failed; --self-test breaks things on purpose and
-// expects each to be found. The last line is "N passed, M failed"; the status is 1 if M is not 0.
+// torc-sim: runs seeds of the simulator and says which failed; --self-test breaks things on purpose
+// and expects each to be found. The last line is "N passed, M failed"; the status is 1 if M is not
+// 0.
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,9 @@
 #include "shards/session.h"
 #include "tests/simulation/sim.h"
 
-#define STEPS_DEFAULT  2000000
-#define SEEDS_DEFAULT  2000
-#define FAILURES_MAX   20
+#define STEPS_DEFAULT   2000000
+#define SEEDS_DEFAULT   2000
+#define FAILURES_MAX    20
 #define SELF_TEST_SEEDS 400
 
 static const struct {
@@ -55,7 +56,7 @@ static void on_fatal_signal(int number) {
 }
 
 static void usage(void) {
-    printf("usage: torc-sim [--seed S | --seeds FROM COUNT] [--shards N] [--steps N]\n"
+    printf("usage: torc-sim [--seed S | --seeds [FROM] COUNT] [--shards N] [--steps N]\n"
            "                [--workload transfers|groups|tokens|order|registers|chaos]\n"
            "                [--sabotage NAME] [--verbose]\n"
            "       torc-sim --self-test\n"
@@ -72,10 +73,12 @@ static uint32_t sabotage_named(const char *name) {
     return 0;
 }
 
-/** In a process of its own: a broken run may crash, and leaves memory behind. 0: found as expected. */
+/** In a process of its own: a broken run may crash, and leaves memory behind. 0: found. */
 static int find_sabotage(size_t i) {
-    struct sim_options options = {.workload = sabotages[i].workload, .steps = STEPS_DEFAULT,
-                                  .sabotage = sabotages[i].bit, .quiet = true};
+    struct sim_options options = {.workload = sabotages[i].workload,
+                                  .steps = STEPS_DEFAULT,
+                                  .sabotage = sabotages[i].bit,
+                                  .quiet = true};
     for (uint64_t seed = 1; seed <= SELF_TEST_SEEDS; seed++) {
         char failure[1024];
         options.seed = seed;
@@ -103,8 +106,10 @@ static int self_test(void) {
         if (!good)
             printf("NOT FOUND %s (workload %s)\n", sabotages[i].name,
                    sabotages[i].workload ? sabotages[i].workload : "any");
-        if (good) passed++;
-        else failed++;
+        if (good)
+            passed++;
+        else
+            failed++;
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
@@ -126,9 +131,12 @@ static bool read_options(int argc, char **argv, struct sim_options *o, struct ch
         } else if (strcmp(name, "--seed") == 0 && left >= 1) {
             choice->from = strtoull(argv[++i], NULL, 10);
             choice->count = 1;
-        } else if (strcmp(name, "--seeds") == 0 && left >= 2) {
-            choice->from = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(name, "--seeds") == 0 && left >= 1) {
             choice->count = strtoull(argv[++i], NULL, 10);
+            if (left >= 2 && argv[i + 1][0] != '-') {
+                choice->from = choice->count;
+                choice->count = strtoull(argv[++i], NULL, 10);
+            }
         } else if (strcmp(name, "--shards") == 0 && left >= 1) {
             o->shards = (uint32_t)strtoul(argv[++i], NULL, 10);
             if (o->shards < 1 || o->shards > SIM_SHARDS_MAX) return false;
@@ -162,8 +170,10 @@ int main(int argc, char **argv) {
     uint64_t passed = 0, failed = 0, steps = 0;
     for (uint64_t i = 0; i < choice.count && failed < FAILURES_MAX; i++) {
         options.seed = choice.from + i;
-        if (world_run(&options, NULL, &steps)) passed++;
-        else failed++;
+        if (world_run(&options, NULL, &steps))
+            passed++;
+        else
+            failed++;
     }
     if (options.verbose) printf("%llu scheduler steps\n", (unsigned long long)steps);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);

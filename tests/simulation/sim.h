@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The simulator: real shard cores (shards/*.c) of a whole fleet in one thread, over an in-memory io, with
-// virtual time, under a scheduler that takes every choice from one seeded random stream. So a seed is a
-// whole run, and a failure repeats. Simulated clients send RESP over the in-memory connections and keep a
-// history of operations with the moments of their invocation and response; workloads make the operations
-// and check the histories.
+// The simulator: real shard cores (shards/*.c) of a whole fleet in one thread, over an in-memory
+// io, with virtual time, under a scheduler that takes every choice from one seeded random stream.
+// So a seed is a whole run, and a failure repeats. Simulated clients send RESP over the in-memory
+// connections and keep a history of operations with the moments of their invocation and response;
+// workloads make the operations and check the histories.
 //
-//   clients (client.c, workload_*.c) <-bytes-> links (sim_io.c) <-events-> shard_pass() <-words-> mailboxes
-//                                  world.c picks what happens next
+//   clients <-bytes-> links <-events-> shard_pass() <-words-> mailboxes
+//   (client.c,        (sim_io.c)
+//    workload_*.c)           world.c picks what happens next
 #ifndef TORC_TESTS_SIMULATION_SIM_H
 #define TORC_TESTS_SIMULATION_SIM_H
 
@@ -29,10 +30,10 @@ struct client;
 
 /** What is broken on purpose, to see that it is found. Bits. */
 enum sabotage {
-    SABOTAGE_SPLIT_READ = 1,    // an MGET or a block of reads is sent as single commands
-    SABOTAGE_SPLIT_WRITE = 2,   // an MSET, RENAME or block with writes is sent as single commands
-    SABOTAGE_RELAXED = 4,       // pipeline-order relaxed
-    SABOTAGE_STALE = 8,         // now and then a client is given its previous reply to the same command
+    SABOTAGE_SPLIT_READ = 1,  // an MGET or a block of reads is sent as single commands
+    SABOTAGE_SPLIT_WRITE = 2, // an MSET, RENAME or block with writes is sent as single commands
+    SABOTAGE_RELAXED = 4,     // pipeline-order relaxed
+    SABOTAGE_STALE = 8, // now and then a client is given its previous reply to the same command
     SABOTAGE_LOST_WAKE = 16,    // now and then a wake-up does not arrive
     SABOTAGE_LOST_EVENT = 32,   // now and then received bytes do not reach the shard
     SABOTAGE_IGNORE_WATCH = 64, // WATCH is not sent
@@ -41,15 +42,15 @@ enum sabotage {
 
 struct sim_options {
     uint64_t seed;
-    uint32_t shards;        // 0: chosen by the seed
-    uint64_t steps;         // limit of scheduler steps; reaching it is a failure
-    const char *workload;   // NULL: chosen by the seed
+    uint32_t shards;      // 0: chosen by the seed
+    uint64_t steps;       // limit of scheduler steps; reaching it is a failure
+    const char *workload; // NULL: chosen by the seed
     uint32_t sabotage;
     bool verbose;
     bool quiet; // failures are not printed
 };
 
-// ---- memory that lives as long as a world ----------------------------------------------------------
+// ---- memory that lives as long as a world ------------------------------------------------------
 
 struct arena_block;
 struct arena {
@@ -60,7 +61,7 @@ void *arena_alloc(struct arena *a, size_t n);
 char *arena_copy(struct arena *a, const char *p, size_t n); // zero-terminated
 void arena_free(struct arena *a);
 
-// ---- values and operations -------------------------------------------------------------------------
+// ---- values and operations ---------------------------------------------------------------------
 
 enum value_type { VALUE_STATUS, VALUE_ERROR, VALUE_INT, VALUE_TEXT, VALUE_NULL, VALUE_ARRAY };
 
@@ -88,18 +89,18 @@ struct op {
     bool block;
     int count; // lines: 1, or those of the block (or of client_issue_lines)
     struct line *lines;
-    uint64_t invoke, respond;  // stamps; respond 0: outstanding, SIM_LOST: will never be known
-    struct value *reply;       // the last wire reply, or what the single ones amount to
-    const char *raw;           // its bytes
+    uint64_t invoke, respond; // stamps; respond 0: outstanding, SIM_LOST: will never be known
+    struct value *reply;      // the last wire reply, or what the single ones amount to
+    const char *raw;          // its bytes
     size_t raw_n;
-    uint32_t wires, arrived;   // replies expected and seen
-    bool split;                // sent as single commands: replies are put together
-    struct buf parts;          // split: raw replies so far
-    int tag;                   // the workload's
+    uint32_t wires, arrived; // replies expected and seen
+    bool split;              // sent as single commands: replies are put together
+    struct buf parts;        // split: raw replies so far
+    int tag;                 // the workload's
     int64_t x, y;
 };
 
-// ---- links and clients -----------------------------------------------------------------------------
+// ---- links and clients -------------------------------------------------------------------------
 
 /** Both directions of one connection. */
 struct link {
@@ -133,11 +134,11 @@ struct client {
 /** A workload: what clients do, and what must hold. */
 struct workload {
     const char *name;
-    void (*setup)(struct world *w);                     // decides clients and roles, issues first ops
-    void (*connected)(struct client *c);                // a new connection: state of the session is lost
-    void (*next)(struct client *c);                     // issues the next operation, or sets finished
-    void (*replied)(struct client *c, struct op *op);   // an operation has its reply
-    void (*check)(struct world *w);                     // all clients are gone, all shards quiet
+    void (*setup)(struct world *w);      // decides clients and roles, issues first ops
+    void (*connected)(struct client *c); // a new connection: state of the session is lost
+    void (*next)(struct client *c);      // issues the next operation, or sets finished
+    void (*replied)(struct client *c, struct op *op); // an operation has its reply
+    void (*check)(struct world *w);                   // all clients are gone, all shards quiet
 };
 
 extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
@@ -165,11 +166,16 @@ struct world {
     struct config *config;
     bool sleeping[SIM_SHARDS_MAX];
     int64_t deadline_ns[SIM_SHARDS_MAX];
+    uint64_t
+        lent_for[SIM_SHARDS_MAX]; // ticket that a keyspace was last lent for, and to which shard
+    uint32_t lent_to[SIM_SHARDS_MAX];
     uint32_t weight[SIM_SHARDS_MAX]; // how often a shard is picked
     uint32_t event_chance;           // of 16: an event that could be reported is
     uint32_t piece_max;              // longest piece of bytes
     uint32_t client_chance;          // of 16: the next step is a client's
     uint32_t vanish_chance;          // of 4096 client steps
+    uint32_t scale;                  // most runs are short, some are several times as long
+    uint32_t skew_ns;                // how old a shard's reading of the clock may be
     int64_t now_ns, start_us, progress_ns;
     uint64_t step, stamp, passes;
     struct link links[SIM_LINKS_MAX];
@@ -189,9 +195,9 @@ struct world {
     void *data;
 };
 
-// ---- world.c ---------------------------------------------------------------------------------------
+// ---- world.c -----------------------------------------------------------------------------------
 
-/** Runs one seed. Returns whether all held; else *failure (may be NULL) gets a copy of the message. */
+/** Runs one seed. Returns whether all held; else failure (may be NULL) gets the message. */
 bool world_run(const struct sim_options *options, char failure[1024], uint64_t *steps);
 /** Records the first failure of this run. */
 void sim_fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -203,12 +209,12 @@ static inline uint32_t sim_below(struct world *w, uint32_t bound) {
     return (uint32_t)random_below(&w->random, bound);
 }
 static inline bool sim_chance(struct world *w, uint32_t of_16) { return sim_below(w, 16) < of_16; }
-/** The value of a string in a quiet shard's keyspace, as text in the world's arena; NULL: absent. */
+/** A string's value in a quiet shard's keyspace, as text in the world's arena; NULL: absent. */
 const char *sim_peek(struct world *w, uint32_t db, const char *key);
 /** A key with this prefix and number that lies on the given shard (modulo the number of shards). */
 const char *sim_key(struct world *w, const char *prefix, int number, uint32_t shard);
 
-// ---- sim_io.c --------------------------------------------------------------------------------------
+// ---- sim_io.c ----------------------------------------------------------------------------------
 
 struct sim_io *sim_io_new(struct world *w, uint32_t shard);
 /** Whether the io of this shard could report something, or move bytes. */
@@ -218,7 +224,7 @@ int sim_io_gather(struct world *w, uint32_t shard, struct io_event *events, int 
 /** A new connection of a client, to be accepted by some shard. */
 struct link *sim_link_open(struct world *w, struct client *c);
 
-// ---- client.c --------------------------------------------------------------------------------------
+// ---- client.c ----------------------------------------------------------------------------------
 
 struct client *client_add(struct world *w, int role, uint32_t budget, uint32_t depth);
 /** Sends one command, given as words between spaces. */
@@ -226,11 +232,11 @@ struct op *client_issue(struct client *c, int tag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** Sends a block: MULTI, the commands (one per line, split at '\n'), EXEC. */
 struct op *client_issue_block(struct client *c, int tag, const char *lines);
-/** Sends some commands, one per line, that get this many replies in all (fewer with CLIENT REPLY). */
+/** Sends some commands, one per line, that get this many replies in all. */
 struct op *client_issue_lines(struct client *c, int tag, const char *lines, uint32_t replies);
 /** Bytes from the server. */
 void client_receive(struct client *c, const char *p, size_t n);
-/** Leaves without a word (reset) or by closing its side; comes back with a new connection unless finished. */
+/** Leaves without a word (reset) or by closing its side; comes back with a new connection. */
 void client_vanish(struct client *c, bool reset);
 void client_close(struct client *c);
 /** The server has closed the client's connection. */
@@ -241,10 +247,10 @@ bool value_is_status(const struct value *v, const char *text);
 /** One line per operation that names a key with this text (NULL: all), for failure reports. */
 void history_print(const struct world *w, const char *key, size_t limit);
 
-// ---- linear.c --------------------------------------------------------------------------------------
+// ---- linear.c ----------------------------------------------------------------------------------
 
 enum linear_result { LINEAR_YES, LINEAR_NO, LINEAR_UNKNOWN };
-/** Whether the operations have an order that explains all replies, real time and pipelines respected. */
+/** Whether the operations have an order, true to time and pipelines, that explains all replies. */
 enum linear_result linear_check(struct op *const *ops, uint32_t count, const char *const *keys,
                                 int key_count);
 #define LINEAR_OPS_MAX 128

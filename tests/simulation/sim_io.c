@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The simulator's io: a third implementation of struct io_ops. Connections are byte queues in memory;
-// bytes arrive in random pieces, sends are taken in random pieces and complete late, and what could be
-// reported is reported when the random stream says so. Never polled by the core: world.c asks for the
-// events of a pass with sim_io_gather(). Invariant: it keeps every promise of net/io.h and no more.
+// The simulator's io: a third implementation of struct io_ops. Connections are byte queues in
+// memory; bytes arrive in random pieces, sends are taken in random pieces and complete late, and
+// what could be reported is reported when the random stream says so. Never polled by the core:
+// world.c asks for the events of a pass with sim_io_gather(). Invariant: it keeps every promise of
+// net/io.h and no more.
 #include <errno.h>
 
 #include "engine/base/alloc.h"
@@ -37,7 +38,9 @@ static void sim_attach(struct io *io, struct io_conn *conn, int fd) {
     l->shard = sio->shard;
 }
 
-static void sim_recv_pause(struct io *io, struct io_conn *conn) { link_of(io, conn)->paused = true; }
+static void sim_recv_pause(struct io *io, struct io_conn *conn) {
+    link_of(io, conn)->paused = true;
+}
 static void sim_recv_resume(struct io *io, struct io_conn *conn) {
     link_of(io, conn)->paused = false;
 }
@@ -144,8 +147,8 @@ static int gather_link(struct world *w, struct sim_io *sio, struct link *l, stru
     int count = 0;
     if (!l->accepted) {
         l->accepted = true;
-        events[count++] =
-            (struct io_event){.kind = IO_ACCEPT, .result = (int)(l - w->links) + SIM_FD_BASE, .tag = 1};
+        events[count++] = (struct io_event){
+            .kind = IO_ACCEPT, .result = (int)(l - w->links) + SIM_FD_BASE, .tag = 1};
         return count;
     }
     struct io_conn *conn = l->conn;

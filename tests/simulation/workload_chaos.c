@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Everything at once: transfers, groups and scans beside commands that need whole shards (FLUSHALL, SWAPDB,
-// KEYS, DBSIZE, SCAN, RANDOMKEY), fan-outs (CLIENT LIST, INFO, CONFIG SET), pauses, blocked clients, expiry,
-// and clients that come and go. What can still be promised then: totals, whole groups, whole scans, pairs
-// that expire together, and that every client gets its replies.
+// Everything at once: transfers, groups and scans beside commands that need whole shards (FLUSHALL,
+// SWAPDB, KEYS, DBSIZE, SCAN, RANDOMKEY), fan-outs (CLIENT LIST, INFO, CONFIG SET), pauses, blocked
+// clients, expiry, and clients that come and go. What can still be promised then: totals, whole
+// groups, whole scans, pairs that expire together, and that every client gets its replies.
 //
 //   db 0, 1  accounts (SWAPDB exchanges them) and pairs with a time to live
 //   db 2     one group of keys, written and deleted as a whole
@@ -14,8 +14,20 @@
 #include "tests/simulation/sim.h"
 
 enum role { MONEY, GROUP, SCANNER, CHURNER, PAIRS, NOISE };
-enum tag { SETUP = -1, SELECTED = 1, READ, MIXED, MOVE, GROUP_READ, GROUP_COUNT, GROUP_BOTH,
-           GROUP_ANY, SCAN, PAIR, PLAIN };
+enum tag {
+    SETUP = -1,
+    SELECTED = 1,
+    READ,
+    MIXED,
+    MOVE,
+    GROUP_READ,
+    GROUP_COUNT,
+    GROUP_BOTH,
+    GROUP_ANY,
+    SCAN,
+    PAIR,
+    PLAIN
+};
 #define START      100
 #define GROUP_AT   16
 #define STABLE_AT  24
@@ -63,7 +75,7 @@ static void setup(struct world *w) {
     w->may_close = sim_below(w, 3) == 0;
     w->vanish_chance = sim_below(w, 2) ? 0 : 80;
     choose_keys(w);
-    static const int optional[] = {GROUP, SCANNER, CHURNER, PAIRS, NOISE, NOISE, MONEY, GROUP};
+    static const int optional[] = {GROUP, SCANNER, CHURNER, PAIRS, PAIRS, NOISE, NOISE, MONEY};
     client_add(w, MONEY, 25, 1 + sim_below(w, 3));
     client_add(w, MONEY, 25, 1 + sim_below(w, 3));
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
@@ -76,7 +88,7 @@ static void setup(struct world *w) {
     }
 }
 
-// ---- operations ------------------------------------------------------------------------------------
+// ---- operations --------------------------------------------------------------------------------
 
 /** Words of session commands that may stand in a block. */
 static const char *session_line(struct world *w) {
@@ -102,7 +114,8 @@ static void money_next(struct client *c) {
     } else if (how == 2 && w->v[SWAPS]) {
         client_issue(c, PLAIN, "SWAPDB %d %d", w->v[SWAPS] ? 0 : 1, 1);
     } else if (how <= 5) {
-        int a = (int)sim_below(w, (uint32_t)n), b = (a + 1 + (int)sim_below(w, (uint32_t)n - 1)) % n;
+        int a = (int)sim_below(w, (uint32_t)n),
+            b = (a + 1 + (int)sim_below(w, (uint32_t)n - 1)) % n;
         unsigned x = sim_below(w, 20);
         buf_printf(&text, "DECRBY %s %u\n", w->keys[a], x);
         if (sim_below(w, 4) == 0) buf_printf(&text, "%s\n", session_line(w));
@@ -133,14 +146,22 @@ static void group_next(struct client *c) {
         if (how <= 2) buf_printf(&text, " %llu", (unsigned long long)w->stamp);
     }
     int n = (int)text.len;
-    if (how <= 2) client_issue(c, PLAIN, "%s%.*s", how ? "MSET" : "MSETNX", n, text.p);
-    else if (how == 3) client_issue(c, PLAIN, "DEL%.*s", n, text.p);
-    else if (how == 4) client_issue(c, GROUP_READ, "MGET%.*s", n, text.p);
-    else if (how == 5) client_issue(c, GROUP_COUNT, "EXISTS%.*s", n, text.p);
-    else if (how == 6) client_issue(c, GROUP_ANY, "RANDOMKEY");
-    else if (how == 7) client_issue(c, GROUP_READ, "KEYS *");
-    else if (how == 8) client_issue(c, GROUP_COUNT, "DBSIZE");
-    else client_issue_block(c, GROUP_BOTH, "DBSIZE\nKEYS member*\nRANDOMKEY\nDBSIZE\n");
+    if (how <= 2)
+        client_issue(c, PLAIN, "%s%.*s", how ? "MSET" : "MSETNX", n, text.p);
+    else if (how == 3)
+        client_issue(c, PLAIN, "DEL%.*s", n, text.p);
+    else if (how == 4)
+        client_issue(c, GROUP_READ, "MGET%.*s", n, text.p);
+    else if (how == 5)
+        client_issue(c, GROUP_COUNT, "EXISTS%.*s", n, text.p);
+    else if (how == 6)
+        client_issue(c, GROUP_ANY, "RANDOMKEY");
+    else if (how == 7)
+        client_issue(c, GROUP_READ, "KEYS *");
+    else if (how == 8)
+        client_issue(c, GROUP_COUNT, "DBSIZE");
+    else
+        client_issue_block(c, GROUP_BOTH, "DBSIZE\nKEYS member*\nRANDOMKEY\nDBSIZE\n");
     buf_free(&text);
 }
 
@@ -160,6 +181,10 @@ static void churn_next(struct client *c) {
 static void pairs_next(struct client *c) {
     struct world *w = c->world;
     const char *const *pair = w->keys + PAIR_AT;
+    if (sim_below(w, 3) == 0) { // a reader beside transactions that read: it finds what has expired
+        client_issue(c, PLAIN, sim_below(w, 2) ? "GET %s" : "EXISTS %s", pair[sim_below(w, 2)]);
+        return;
+    }
     if (sim_below(w, 3)) {
         client_issue(c, PAIR, "MGET %s %s", pair[0], pair[1]);
         return;
@@ -175,51 +200,53 @@ static void pairs_next(struct client *c) {
     client_issue_block(c, PLAIN, text);
 }
 
+// Sequences that must get so many replies, whatever the rest of the world does.
+static const struct {
+    const char *lines;
+    uint32_t replies;
+} mixes[] = {
+    {"CLIENT LIST\n", 1},
+    {"INFO\n", 1},
+    {"INFO everything\n", 1},
+    {"CONFIG SET timeout 0 hz 12\n", 1},
+    {"CONFIG SET maxmemory-policy allkeys-lfu\n", 1},
+    {"CONFIG RESETSTAT\n", 1},
+    {"CLIENT PAUSE 12 WRITE\n", 1},
+    {"CLIENT PAUSE 7\n", 1},
+    {"CLIENT UNPAUSE\n", 1},
+    {"WAIT 0 0\n", 1},
+    {"WAIT 1 15\nPING\n", 2},
+    {"CLIENT UNBLOCK 3\n", 1},
+    {"CLIENT UNBLOCK 5 ERROR\n", 1},
+    {"HELLO 3\nINCR noise\n", 2},
+    {"RESET\n", 1},
+    {"MULTI\nINCR noise\nDISCARD\n", 3},
+    {"MULTI\nNOSUCH a\nEXEC\n", 3},
+    {"MULTI\nEXEC\n", 2},
+    {"WATCH noise other\nMULTI\nINCR noise\nEXEC\n", 4},
+    {"WATCH noise\nMULTI\nGET other\nEXEC\n", 4},
+    {"WATCH noise other third\nUNWATCH\nWATCH noise\n", 3},
+    {"WATCH noise\nSELECT 1\nMULTI\nINCR noise\nSELECT 0\nINCR noise\nEXEC\n", 7},
+    {"WATCH noise other\nMULTI\nDISCARD\n", 3},
+    {"CLIENT REPLY SKIP\nINCR noise\nPING\n", 1},
+    {"CLIENT REPLY OFF\nINCR noise\nMSET noise 1 other 2\nGET third\nCLIENT REPLY ON\n", 1},
+    {"SELECT 0\nCOPY noise other DB 1 REPLACE\nMOVE other 1\nSELECT 1\nINCR noise\n", 5},
+    {"MULTI\nCLIENT LIST\nINCR noise\nWAIT 1 4\nINFO\nINCR other\nEXEC\n", 7},
+    {"MULTI\nCONFIG SET hz 13\nCLIENT PAUSE 3\nCLIENT UNPAUSE\nEXEC\n", 5},
+    {"MULTI\nSET noise 1\nKEYS *\nSCAN 0\nDBSIZE\nSET other 2\nEXEC\n", 7},
+    {"OBJECT ENCODING noise\nTYPE other\nTTL third\nSTRLEN noise\n", 4},
+    {"SET noise 1\nSET other 2\nGET noise\nGET third\nSET third 3\nGET other\nINCR noise\n", 7},
+    {"SETBIT bits 100 1\nBITOP OR result bits other\nBITCOUNT result\nLCS noise other\n", 4},
+    {"CLIENT NO-TOUCH on\nGET noise\nTOUCH noise other\n", 3},
+    {"CLIENT SETNAME somebody\nCLIENT GETNAME\nCLIENT INFO\n", 3},
+    {"RANDOMKEY\nDBSIZE\nSCAN 0 COUNT 100\n", 3},
+    {"SCAN 1\nSCAN 9999999999\nSCAN x\n", 3},
+    {"GETEX third PX 2\nEXPIRE third 1\nPERSIST third\nGETDEL third\n", 4},
+    {"COMMAND COUNT\nLOLWUT\nMEMORY USAGE noise\n", 3},
+    {"SET noise x PX 1\nWATCH noise\nMULTI\nGET noise\nGET other\nEXEC\n", 6},
+};
+
 static void noise_next(struct client *c) {
-    static const struct {
-        const char *lines;
-        uint32_t replies;
-    } mixes[] = {
-        {"CLIENT LIST\n", 1},
-        {"INFO\n", 1},
-        {"INFO everything\n", 1},
-        {"CONFIG SET timeout 0 hz 12\n", 1},
-        {"CONFIG SET maxmemory-policy allkeys-lfu\n", 1},
-        {"CONFIG RESETSTAT\n", 1},
-        {"CLIENT PAUSE 12 WRITE\n", 1},
-        {"CLIENT PAUSE 7\n", 1},
-        {"CLIENT UNPAUSE\n", 1},
-        {"WAIT 0 0\n", 1},
-        {"WAIT 1 15\nPING\n", 2},
-        {"CLIENT UNBLOCK 3\n", 1},
-        {"CLIENT UNBLOCK 5 ERROR\n", 1},
-        {"HELLO 3\nINCR noise\n", 2},
-        {"RESET\n", 1},
-        {"MULTI\nINCR noise\nDISCARD\n", 3},
-        {"MULTI\nNOSUCH a\nEXEC\n", 3},
-        {"MULTI\nEXEC\n", 2},
-        {"WATCH noise other\nMULTI\nINCR noise\nEXEC\n", 4},
-        {"WATCH noise\nMULTI\nGET other\nEXEC\n", 4},
-        {"WATCH noise other third\nUNWATCH\nWATCH noise\n", 3},
-        {"WATCH noise\nSELECT 1\nMULTI\nINCR noise\nSELECT 0\nINCR noise\nEXEC\n", 7},
-        {"WATCH noise other\nMULTI\nDISCARD\n", 3},
-        {"CLIENT REPLY SKIP\nINCR noise\nPING\n", 1},
-        {"CLIENT REPLY OFF\nINCR noise\nMSET noise 1 other 2\nGET third\nCLIENT REPLY ON\n", 1},
-        {"SELECT 0\nCOPY noise other DB 1 REPLACE\nMOVE other 1\nSELECT 1\nINCR noise\n", 5},
-        {"MULTI\nCLIENT LIST\nINCR noise\nWAIT 1 4\nINFO\nINCR other\nEXEC\n", 7},
-        {"MULTI\nCONFIG SET hz 13\nCLIENT PAUSE 3\nCLIENT UNPAUSE\nEXEC\n", 5},
-        {"MULTI\nSET noise 1\nKEYS *\nSCAN 0\nDBSIZE\nSET other 2\nEXEC\n", 7},
-        {"OBJECT ENCODING noise\nTYPE other\nTTL third\nSTRLEN noise\n", 4},
-        {"SET noise 1\nSET other 2\nGET noise\nGET third\nSET third 3\nGET other\nINCR noise\n", 7},
-        {"SETBIT bits 100 1\nBITOP OR result bits other\nBITCOUNT result\nLCS noise other\n", 4},
-        {"CLIENT NO-TOUCH on\nGET noise\nTOUCH noise other\n", 3},
-        {"CLIENT SETNAME somebody\nCLIENT GETNAME\nCLIENT INFO\n", 3},
-        {"RANDOMKEY\nDBSIZE\nSCAN 0 COUNT 100\n", 3},
-        {"SCAN 1\nSCAN 9999999999\nSCAN x\n", 3},
-        {"GETEX third PX 2\nEXPIRE third 1\nPERSIST third\nGETDEL third\n", 4},
-        {"COMMAND COUNT\nLOLWUT\nMEMORY USAGE noise\n", 3},
-        {"SET noise x PX 1\nWATCH noise\nMULTI\nGET noise\nGET other\nEXEC\n", 6},
-    };
     struct world *w = c->world;
     uint32_t closing = w->may_close ? sim_below(w, 40) : 40;
     if (closing == 0) {
@@ -257,7 +284,7 @@ static void next(struct client *c) {
     }
 }
 
-// ---- checks ----------------------------------------------------------------------------------------
+// ---- checks ------------------------------------------------------------------------------------
 
 static bool total_is_right(const struct world *w, int64_t sum) {
     return sum == w->v[ACCOUNTS] * START || (w->v[FLUSHES] && sum == 0);
@@ -303,8 +330,7 @@ static bool is_right(struct client *c, const struct op *op) {
     case READ:
         for (size_t i = 0; array && i < v->n; i++) sum += v->items[i].number;
         return array && total_is_right(w, sum);
-    case MIXED:
-        return array && v->n == (size_t)op->count && total_is_right(w, mixed_total(op));
+    case MIXED: return array && v->n == (size_t)op->count && total_is_right(w, mixed_total(op));
     case MOVE: return array && v->n == (size_t)op->count;
     case GROUP_READ: return group_is_whole(w, v, strcmp(op->lines[0].argv[0], "KEYS") == 0);
     case GROUP_COUNT: return v->type == VALUE_INT && (v->number == 0 || v->number == members);

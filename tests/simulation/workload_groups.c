@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Groups: MSET gives all keys of a group (on several shards) one value, DEL removes them all, MSETNX makes
-// them when none is there. Readers (MGET, EXISTS, blocks) see a whole group or none of it, and an exclusive
-// MSETNX has exactly one winner.
+// Groups: MSET gives all keys of a group (on several shards) one value, DEL removes them all,
+// MSETNX makes them when none is there. Readers (MGET, EXISTS, blocks) see a whole group or none of
+// it, and an exclusive MSETNX has exactly one winner.
 #include "tests/simulation/sim.h"
 
 enum role { READER, WRITER };
@@ -15,14 +15,14 @@ static const char *key_at(const struct world *w, int group, int i) {
 }
 
 static void setup(struct world *w) {
-    w->v[0] = 1 + sim_below(w, GROUPS_MAX);     // groups
-    w->v[1] = 2 + sim_below(w, GROUP_MAX - 1);  // keys of each
+    w->v[0] = 1 + sim_below(w, GROUPS_MAX);    // groups
+    w->v[1] = 2 + sim_below(w, GROUP_MAX - 1); // keys of each
     w->vanish_chance = sim_below(w, 3) ? 0 : 60;
     for (int g = 0; g <= GROUPS_MAX; g++) { // the last one is the exclusive one
         uint32_t shard = sim_below(w, w->nshards);
         for (int i = 0; i < GROUP_MAX; i++)
-            w->keys[g * GROUP_MAX + i] = sim_key(w, g == GROUPS_MAX ? "once" : "group", g * 10 + i,
-                                                 shard + (uint32_t)i);
+            w->keys[g * GROUP_MAX + i] =
+                sim_key(w, g == GROUPS_MAX ? "once" : "group", g * 10 + i, shard + (uint32_t)i);
     }
     w->key_count = (GROUPS_MAX + 1) * GROUP_MAX;
     int readers = 1 + (int)sim_below(w, 3), writers = 1 + (int)sim_below(w, 4);
@@ -37,9 +37,12 @@ static void read_group(struct client *c, int group) {
     for (int i = 0; i < w->v[1]; i++)
         buf_printf(&text, how == 1 ? "GET %s\n" : " %s", key_at(w, group, i));
     buf_append_char(&text, '\0');
-    if (how == 1) client_issue_block(c, READ, text.p);
-    else if (how == 0) client_issue(c, READ, "MGET%s", text.p);
-    else client_issue(c, COUNT, "EXISTS%s", text.p);
+    if (how == 1)
+        client_issue_block(c, READ, text.p);
+    else if (how == 0)
+        client_issue(c, READ, "MGET%s", text.p);
+    else
+        client_issue(c, COUNT, "EXISTS%s", text.p);
     buf_free(&text);
 }
 
@@ -49,14 +52,20 @@ static void write_group(struct client *c, int group) {
     uint32_t how = sim_below(w, 8);
     long long value = (long long)w->stamp;
     for (int i = 0; i < w->v[1]; i++) {
-        if (how == 0) buf_printf(&text, " %s", key_at(w, group, i));
-        else if (how == 1) buf_printf(&text, "SET %s %lld\n", key_at(w, group, i), value);
-        else buf_printf(&text, " %s %lld", key_at(w, group, i), value);
+        if (how == 0)
+            buf_printf(&text, " %s", key_at(w, group, i));
+        else if (how == 1)
+            buf_printf(&text, "SET %s %lld\n", key_at(w, group, i), value);
+        else
+            buf_printf(&text, " %s %lld", key_at(w, group, i), value);
     }
     buf_append_char(&text, '\0');
-    if (how == 0) client_issue(c, WRITE, "%s%s", sim_below(w, 2) ? "DEL" : "UNLINK", text.p);
-    else if (how == 1) client_issue_block(c, WRITE, text.p);
-    else client_issue(c, WRITE, "%s%s", how < 4 ? "MSETNX" : "MSET", text.p);
+    if (how == 0)
+        client_issue(c, WRITE, "%s%s", sim_below(w, 2) ? "DEL" : "UNLINK", text.p);
+    else if (how == 1)
+        client_issue_block(c, WRITE, text.p);
+    else
+        client_issue(c, WRITE, "%s%s", how < 4 ? "MSETNX" : "MSET", text.p);
     buf_free(&text);
 }
 
@@ -77,8 +86,10 @@ static void next(struct client *c) {
         return;
     }
     int group = (int)sim_below(w, (uint32_t)w->v[0]);
-    if (c->role == READER) read_group(c, group);
-    else write_group(c, group);
+    if (c->role == READER)
+        read_group(c, group);
+    else
+        write_group(c, group);
 }
 
 static void check_read(struct client *c, const struct op *op) {
@@ -87,8 +98,8 @@ static void check_read(struct client *c, const struct op *op) {
     for (size_t i = 1; same && i < v->n; i++)
         same = v->items[i].type == v->items[0].type && v->items[i].number == v->items[0].number;
     if (!same)
-        sim_fail(c->world, "client %u saw a torn group: %.*s (invoked %llu)", c->id,
-                 (int)op->raw_n, op->raw, (unsigned long long)op->invoke);
+        sim_fail(c->world, "client %u saw a torn group: %.*s (invoked %llu)", c->id, (int)op->raw_n,
+                 op->raw, (unsigned long long)op->invoke);
 }
 
 static void replied(struct client *c, struct op *op) {

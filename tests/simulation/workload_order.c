@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Pipeline order: a client pipelines writes of ever higher numbers to a row of keys on different shards,
-// first key first, mixed with reads of what it wrote. Nobody ever sees a later write without the earlier:
-// along the row numbers do not increase, and differ by one at most at any one moment. The writer reads
-// exactly what it wrote last.
+// Pipeline order: a client pipelines writes of ever higher numbers to a row of keys on different
+// shards, first key first, mixed with reads of what it wrote. Nobody ever sees a later write
+// without the earlier: along the row numbers do not increase, and differ by one at most at any one
+// moment. The writer reads exactly what it wrote last.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,8 +34,10 @@ static void write_next(struct client *c) {
     uint32_t how = sim_below(w, 16);
     if (how < 5) {
         int i = (int)sim_below(w, (uint32_t)w->key_count);
-        if (how == 0) client_issue(c, READ_OWN, "INCRBY %s 0", row[i])->x = c->v[i + 2];
-        else client_issue(c, READ_OWN, "GET %s", row[i])->x = c->v[i + 2];
+        if (how == 0)
+            client_issue(c, READ_OWN, "INCRBY %s 0", row[i])->x = c->v[i + 2];
+        else
+            client_issue(c, READ_OWN, "GET %s", row[i])->x = c->v[i + 2];
         return;
     }
     if (how == 5) {
@@ -90,8 +92,10 @@ static void next(struct client *c) {
         return;
     }
     if (c->budget > 0) c->budget--;
-    if (c->role == WRITER) write_next(c);
-    else observe(c);
+    if (c->role == WRITER)
+        write_next(c);
+    else
+        observe(c);
 }
 
 static void check_all(struct client *c, const struct op *op) {
@@ -119,9 +123,9 @@ static void replied(struct client *c, struct op *op) {
     } else if (op->tag == LOOK_FIRST) {
         c->phase = 0;
         if (v->number < c->v[2])
-            sim_fail(w, "client %u saw %lld, then %lld in a key that is written earlier (invoked %llu)",
-                     c->id, (long long)c->v[2], (long long)v->number,
-                     (unsigned long long)op->invoke);
+            sim_fail(
+                w, "client %u saw %lld, then %lld in a key that is written earlier (invoked %llu)",
+                c->id, (long long)c->v[2], (long long)v->number, (unsigned long long)op->invoke);
     } else if (op->tag == LOOK_ALL) {
         check_all(c, op);
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Registers: random commands of concurrent, pipelining clients on a few keys over several shards, single
-// ones, multi-key ones and blocks. The history is small, so that linear_check() can decide whether there is
-// an order of all operations that explains every reply.
+// Registers: random commands of concurrent, pipelining clients on a few keys over several shards,
+// single ones, multi-key ones and blocks. The history is small, so that linear_check() can decide
+// whether there is an order of all operations that explains every reply.
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/simulation/sim.h"
 
-#define OPS_MAX 110
+#define OPS_MAX     110
 #define COMMAND_MAX 400
 
 static void setup(struct world *w) {
@@ -18,13 +18,16 @@ static void setup(struct world *w) {
     for (int i = 0; i < w->key_count; i++)
         w->keys[i] = sim_key(w, "k", i, first + (sim_below(w, 4) ? (uint32_t)i : 0));
     int clients = 2 + (int)sim_below(w, 4);
+    w->scale = 1; // what the checker can decide
     uint32_t budget = (uint32_t)(OPS_MAX / clients);
     if (budget > 24) budget = 24;
     for (int i = 0; i < clients; i++)
         client_add(w, 0, budget, sim_below(w, 2) ? 1 : 1 + sim_below(w, 4));
 }
 
-static const char *any_key(struct world *w) { return w->keys[sim_below(w, (uint32_t)w->key_count)]; }
+static const char *any_key(struct world *w) {
+    return w->keys[sim_below(w, (uint32_t)w->key_count)];
+}
 
 /** Some different keys, in random order; returns how many. */
 static int some_keys(struct world *w, const char *keys[8]) {
@@ -110,8 +113,12 @@ static void add_final_read(struct world *w) {
     struct op *op = arena_alloc(&w->arena, sizeof *op);
     struct line *l = arena_alloc(&w->arena, sizeof *l);
     struct buf raw = {0};
-    *op = (struct op){.connection = UINT32_MAX, .client = &w->clients[0], .count = 1, .lines = l,
-                      .invoke = ++w->stamp, .respond = w->stamp + 1};
+    *op = (struct op){.connection = UINT32_MAX,
+                      .client = &w->clients[0],
+                      .count = 1,
+                      .lines = l,
+                      .invoke = ++w->stamp,
+                      .respond = w->stamp + 1};
     l->argc = w->key_count + 1;
     l->argv = arena_alloc(&w->arena, (size_t)l->argc * sizeof *l->argv);
     l->argv[0] = "MGET";
@@ -119,8 +126,10 @@ static void add_final_read(struct world *w) {
     for (int i = 0; i < w->key_count; i++) {
         const char *value = sim_peek(w, 0, w->keys[i]);
         l->argv[i + 1] = w->keys[i];
-        if (value) buf_printf(&raw, "$%zu\r\n%s\r\n", strlen(value), value);
-        else buf_printf(&raw, "$-1\r\n");
+        if (value)
+            buf_printf(&raw, "$%zu\r\n%s\r\n", strlen(value), value);
+        else
+            buf_printf(&raw, "$-1\r\n");
     }
     op->raw_n = raw.len;
     op->raw = arena_copy(&w->arena, raw.p, raw.len);

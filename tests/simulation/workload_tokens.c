@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Tokens: RENAME moves one token between keys on different shards, so that at any moment exactly one key
-// has it. COPY carries the numbers of a counter down a chain of keys, which therefore never increase along
-// the chain. Observers count and read with single commands and with blocks.
+// Tokens: RENAME moves one token between keys on different shards, so that at any moment exactly
+// one key has it. COPY carries the numbers of a counter down a chain of keys, which therefore never
+// increase along the chain. Observers count and read with single commands and with blocks.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,8 +17,7 @@ static void setup(struct world *w) {
     w->v[0] = 2 + sim_below(w, 3); // length of the chain
     w->vanish_chance = sim_below(w, 3) ? 0 : 60;
     uint32_t first = sim_below(w, w->nshards);
-    for (int i = 0; i < w->key_count; i++)
-        w->keys[i] = sim_key(w, "token", i, first + (uint32_t)i);
+    for (int i = 0; i < w->key_count; i++) w->keys[i] = sim_key(w, "token", i, first + (uint32_t)i);
     for (int i = 0; i < w->v[0]; i++)
         w->keys[CHAIN_FIRST + i] = sim_key(w, "chain", i, first + (uint32_t)i);
     int movers = 1 + (int)sim_below(w, 4), observers = 1 + (int)sim_below(w, 3);
@@ -40,9 +39,12 @@ static void observe(struct client *c) {
     for (int i = 0; i < count; i++)
         buf_printf(&text, how == 1 ? "EXISTS %s\n" : " %s", w->keys[first + i]);
     buf_append_char(&text, '\0');
-    if (how == 1) client_issue_block(c, COUNT_BLOCK, text.p);
-    else if (how == 0) client_issue(c, COUNT, "EXISTS%s", text.p);
-    else client_issue(c, how == 3 ? CHAIN : FIND, "MGET%s", text.p);
+    if (how == 1)
+        client_issue_block(c, COUNT_BLOCK, text.p);
+    else if (how == 0)
+        client_issue(c, COUNT, "EXISTS%s", text.p);
+    else
+        client_issue(c, how == 3 ? CHAIN : FIND, "MGET%s", text.p);
     buf_free(&text);
 }
 
@@ -76,8 +78,10 @@ static void next(struct client *c) {
     } else {
         uint32_t at = sim_below(w, (uint32_t)w->v[0]);
         const char *const *chain = w->keys + CHAIN_FIRST;
-        if (at == 0) client_issue(c, BUMP, "INCR %s", chain[0]);
-        else client_issue(c, COPY, "COPY %s %s REPLACE", chain[at - 1], chain[at]);
+        if (at == 0)
+            client_issue(c, BUMP, "INCR %s", chain[0]);
+        else
+            client_issue(c, COPY, "COPY %s %s REPLACE", chain[at - 1], chain[at]);
     }
 }
 
@@ -98,8 +102,7 @@ static void replied(struct client *c, struct op *op) {
         break;
     case CHAIN:
         bad = v->type != VALUE_ARRAY;
-        for (size_t i = 1; !bad && i < v->n; i++)
-            bad = v->items[i].number > v->items[i - 1].number;
+        for (size_t i = 1; !bad && i < v->n; i++) bad = v->items[i].number > v->items[i - 1].number;
         break;
     default: bad = v->type == VALUE_ERROR;
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Transfers: money moves between accounts on several shards, blindly (MULTI, DECRBY, INCRBY, EXEC) or
-// optimistically (WATCH, read, MULTI, SET, SET, EXEC). Readers see the same total at every moment. And an
-// optimistic transfer is only refused when somebody did write to what it watched meanwhile.
+// Transfers: money moves between accounts on several shards, blindly (MULTI, DECRBY, INCRBY, EXEC)
+// or optimistically (WATCH, read, MULTI, SET, SET, EXEC). Readers see the same total at every
+// moment. And an optimistic transfer is only refused when somebody did write to what it watched
+// meanwhile.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,8 +41,10 @@ static void read_all(struct client *c) {
     for (int i = 0; i < w->key_count; i++)
         buf_printf(&text, block ? "GET %s\n" : " %s", w->keys[i]);
     buf_append_char(&text, '\0');
-    if (block) client_issue_block(c, READ, text.p);
-    else client_issue(c, READ, "MGET%s", text.p);
+    if (block)
+        client_issue_block(c, READ, text.p);
+    else
+        client_issue(c, READ, "MGET%s", text.p);
     buf_free(&text);
 }
 
@@ -55,8 +58,10 @@ static void optimist_next(struct client *c) {
         c->v[2] = (int64_t)client_issue(c, WATCH, "WATCH %s %s", w->keys[a], w->keys[b])->invoke;
         c->phase = 1;
     } else if (c->phase == 1) {
-        if (sim_below(w, 10) == 0) client_issue(c, UNWATCH, "UNWATCH");
-        else client_issue(c, LOOK, "MGET %s %s", w->keys[c->v[0]], w->keys[c->v[1]]);
+        if (sim_below(w, 10) == 0)
+            client_issue(c, UNWATCH, "UNWATCH");
+        else
+            client_issue(c, LOOK, "MGET %s %s", w->keys[c->v[0]], w->keys[c->v[1]]);
     } else {
         char text[256];
         int64_t x = 1 + sim_below(w, 9);
@@ -132,7 +137,8 @@ static void replied(struct client *c, struct op *op) {
         c->phase = 2;
     } else if (op->tag == SWAP && v->type == VALUE_NULL) {
         if (!somebody_wrote(op))
-            sim_fail(w, "client %u: EXEC was refused, but nobody wrote what it watched (invoked %llu)",
+            sim_fail(w,
+                     "client %u: EXEC was refused, but nobody wrote what it watched (invoked %llu)",
                      c->id, (unsigned long long)op->invoke);
     } else if (op->tag == SWAP && (v->type != VALUE_ARRAY || v->n != 2)) {
         sim_fail(w, "an optimistic transfer got %.*s", (int)op->raw_n, op->raw);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// One simulated run: makes the fleet, decides what happens next until all clients have finished, and
-// checks what must hold after every pass and at the end. Runs on one thread. Invariant: every choice comes
-// from the world's random stream, so the seed is the run. Called by main.c.
+// One simulated run: makes the fleet, decides what happens next until all clients have finished,
+// and checks what must hold after every pass and at the end. Runs on one thread. Invariant: every
+// choice comes from the world's random stream, so the seed is the run. Called by main.c.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +10,14 @@
 #include "engine/base/alloc.h"
 #include "engine/base/hash.h"
 #include "engine/base/num.h"
+#include "shards/connection.h"
 #include "shards/request.h"
 #include "shards/watch.h"
 #include "tests/simulation/sim.h"
 
-#define EVENTS_MAX     64
-#define STALL_NS       INT64_C(5000000000)
-#define WALL_START_US  INT64_C(1700000000000000)
+#define EVENTS_MAX    64
+#define STALL_NS      INT64_C(5000000000)
+#define WALL_START_US INT64_C(1700000000000000)
 
 static const struct workload *const workloads[] = {&workload_transfers, &workload_groups,
                                                    &workload_tokens,    &workload_order,
@@ -45,9 +46,10 @@ const struct workload *workload_named(const char *name) {
 void sim_fail(struct world *w, const char *format, ...) {
     if (w->failed) return;
     w->failed = true;
-    int n = snprintf(w->failure, sizeof w->failure, "seed %llu, workload %s, %u shards, step %llu: ",
-                     (unsigned long long)w->options.seed, w->workload->name, w->nshards,
-                     (unsigned long long)w->step);
+    int n = snprintf(
+        w->failure, sizeof w->failure,
+        "seed %llu, workload %s, %u shards, step %llu: ", (unsigned long long)w->options.seed,
+        w->workload->name, w->nshards, (unsigned long long)w->step);
     va_list args;
     va_start(args, format);
     vsnprintf(w->failure + n, sizeof w->failure - (size_t)n, format, args);
@@ -65,8 +67,7 @@ const char *sim_key(struct world *w, const char *prefix, int number, uint32_t sh
     char text[64];
     for (uint32_t i = 0;; i++) {
         int n = snprintf(text, sizeof text, "%s%d.%u", prefix, number, i);
-        if (hash_slot_shard(hash_slot(slice_of(text, (size_t)n)), w->nshards) ==
-            shard % w->nshards)
+        if (hash_slot_shard(hash_slot(slice_of(text, (size_t)n)), w->nshards) == shard % w->nshards)
             return arena_copy(&w->arena, text, (size_t)n);
     }
 }
@@ -81,7 +82,7 @@ const char *sim_peek(struct world *w, uint32_t db, const char *text) {
     return arena_copy(&w->arena, value.p, value.n);
 }
 
-// ---- making and ending -----------------------------------------------------------------------------
+// ---- making and ending -------------------------------------------------------------------------
 
 /** Rings of the size that this run is about: tiny ones are full all the time. */
 static void choose_rings(struct world *w) {
@@ -103,7 +104,10 @@ static void world_init(struct world *w, const struct sim_options *options) {
     w->event_chance = 4 + sim_below(w, 13);
     w->piece_max = 1 + sim_below(w, sim_below(w, 2) ? 16 : 200);
     w->client_chance = 1 + sim_below(w, 8);
-    for (uint32_t i = 0; i < w->nshards; i++) w->weight[i] = 1 + sim_below(w, sim_below(w, 3) ? 4 : 32);
+    w->scale = sim_below(w, 4) ? 1 : 1 + sim_below(w, 8);
+    for (uint32_t i = 0; i < w->nshards; i++)
+        w->weight[i] = 1 + sim_below(w, sim_below(w, 3) ? 4 : 32);
+    w->skew_ns = sim_below(w, 2) ? 1 : 1 + sim_below(w, 1000000);
     w->config = config_new();
     w->config->databases = 4;
     w->config->protected_mode = false;
@@ -135,7 +139,7 @@ static void world_free(struct world *w) {
     mem_free(w->data);
 }
 
-// ---- a shard's pass --------------------------------------------------------------------------------
+// ---- a shard's pass ----------------------------------------------------------------------------
 
 static void check_after_pass(struct world *w, struct shard *s) {
     if (!intents_is_valid(&s->intents)) sim_fail(w, "the intents of shard %u are not valid", s->id);
@@ -145,10 +149,40 @@ static void check_after_pass(struct world *w, struct shard *s) {
         if (!w->sleeping[to] || w->ios[to]->woken) continue;
         for (uint32_t from = 0; from < w->nshards; from++)
             if (!mailbox_is_empty(&w->fleet->mailboxes[from * w->nshards + to]))
-                sim_fail(w, "lost wake-up: shard %u sleeps, and has messages of shard %u", to, from);
+                sim_fail(w, "lost wake-up: shard %u sleeps, and has messages of shard %u", to,
+                         from);
         if (w->shards[to]->held_first && request_held_is_due(w->shards[to]))
             sim_fail(w, "lost wake-up: shard %u sleeps, and holds a request that is due", to);
     }
+}
+
+/** The ticket for which a shard's keyspace is lent to another shard; 0: it is not. */
+static uint64_t lent_ticket(const struct world *w, const struct shard *s) {
+    return s->intents.lent && w->lent_to[s->id] != s->id ? s->intents.first->ticket : 0;
+}
+
+/** Keeps who has got the keyspace: known for certain only right after the pass that lent it. */
+static void note_lending(struct world *w, const struct shard *s) {
+    const struct part *part = s->intents.first;
+    if (!s->intents.lent || part->ticket == w->lent_for[s->id]) return;
+    const struct work *work = (const struct work *)part->transaction; // its first member
+    w->lent_for[s->id] = part->ticket;
+    w->lent_to[s->id] = work->connection->shard->id;
+}
+
+/** A pass of a shard, which must leave its keyspace alone if that is lent all through it. */
+static void pass(struct world *w, struct shard *s, struct io_event *events, int count) {
+    uint64_t before = lent_ticket(w, s);
+    struct keyspace_stats stats = s->keyspace->stats;
+    // The clock was read a moment ago: another shard may have read it since.
+    int64_t now_ns = w->now_ns - sim_below(w, w->skew_ns);
+    if (now_ns < s->now_ns) now_ns = s->now_ns;
+    shard_pass(s, events, count, w->start_us + now_ns / 1000, now_ns);
+    w->passes++;
+    note_lending(w, s);
+    if (before && lent_ticket(w, s) == before &&
+        memcmp(&stats, &s->keyspace->stats, sizeof stats) != 0)
+        sim_fail(w, "shard %u touched its keyspace while that was lent", s->id);
 }
 
 /** One round of what loop.c does: the wait is over, the pass, the decision to wait. */
@@ -167,8 +201,7 @@ static void run_shard(struct world *w, uint32_t i) {
         w->ios[i]->woken = false;
         events[count++] = (struct io_event){.kind = IO_WAKE};
     }
-    shard_pass(s, events, count, w->start_us + w->now_ns / 1000, w->now_ns);
-    w->passes++;
+    pass(w, s, events, count);
     check_after_pass(w, s);
     int64_t sleep_ns = shard_sleep_ns(s);
     if (sleep_ns > 0 && shard_sleep_begin(s)) {
@@ -197,7 +230,7 @@ static int pick_shard(struct world *w) {
     }
 }
 
-// ---- clients ---------------------------------------------------------------------------------------
+// ---- clients -----------------------------------------------------------------------------------
 
 static bool may_act(const struct world *w, const struct client *c) {
     return !c->finished && c->outstanding < c->depth && w->setup_left == 0;
@@ -232,7 +265,7 @@ static bool clients_are_done(const struct world *w) {
     return true;
 }
 
-// ---- the scheduler ---------------------------------------------------------------------------------
+// ---- the scheduler -----------------------------------------------------------------------------
 
 static void advance_to_deadline(struct world *w) {
     int64_t until_ns = INT64_MAX;
@@ -264,10 +297,14 @@ static void step(struct world *w) {
     w->now_ns += 1 + sim_below(w, sim_below(w, 256) ? 20000 : 5000000);
     if (sim_chance(w, w->client_chance) && step_client(w)) return;
     int shard = pick_shard(w);
-    if (shard >= 0) run_shard(w, (uint32_t)shard);
-    else if (!step_client(w)) advance_to_deadline(w);
-    if (w->now_ns - w->progress_ns > STALL_NS) report_stall(w);
-    else if (w->step > w->options.steps) sim_fail(w, "the limit of steps is reached");
+    if (shard >= 0)
+        run_shard(w, (uint32_t)shard);
+    else if (!step_client(w))
+        advance_to_deadline(w);
+    if (w->now_ns - w->progress_ns > STALL_NS)
+        report_stall(w);
+    else if (w->step > w->options.steps)
+        sim_fail(w, "the limit of steps is reached");
 }
 
 static void check_quiet(struct world *w) {
@@ -286,7 +323,8 @@ static void check_quiet(struct world *w) {
         for (uint32_t to = 0; to < w->nshards; to++)
             if (s->outboxes[to].len || !mailbox_is_empty(&w->fleet->mailboxes[i * w->nshards + to]))
                 sim_fail(w, "shard %u is idle and has messages for shard %u", i, to);
-        if (!keyspace_is_valid(s->keyspace)) sim_fail(w, "the keyspace of shard %u is not valid", i);
+        if (!keyspace_is_valid(s->keyspace))
+            sim_fail(w, "the keyspace of shard %u is not valid", i);
     }
 }
 
@@ -296,7 +334,7 @@ static bool links_are_gone(const struct world *w) {
     return true;
 }
 
-/** After the clients have finished: connections go, the shards fall asleep, and nothing may be left. */
+/** When the clients have finished: connections go, shards fall asleep, nothing may be left. */
 static void wind_down(struct world *w) {
     for (uint32_t i = 0; i < w->client_count; i++) client_close(&w->clients[i]);
     w->progress_ns = w->now_ns;
@@ -304,16 +342,20 @@ static void wind_down(struct world *w) {
         w->step++;
         w->now_ns += 1000;
         int shard = pick_shard(w);
-        if (shard >= 0) run_shard(w, (uint32_t)shard);
-        else advance_to_deadline(w);
+        if (shard >= 0)
+            run_shard(w, (uint32_t)shard);
+        else
+            advance_to_deadline(w);
         if (w->now_ns - w->progress_ns > STALL_NS) sim_fail(w, "connections do not go away");
     }
     int64_t until_ns = w->now_ns + INT64_C(300000000);
     while (!w->failed && w->now_ns < until_ns) {
         w->step++;
         int shard = pick_shard(w);
-        if (shard < 0) advance_to_deadline(w);
-        else run_shard(w, (uint32_t)shard);
+        if (shard < 0)
+            advance_to_deadline(w);
+        else
+            run_shard(w, (uint32_t)shard);
         w->now_ns += 10000;
     }
     if (!w->failed) check_quiet(w);
@@ -335,7 +377,7 @@ bool world_run(const struct sim_options *options, char failure[1024], uint64_t *
     bool good = !w->failed;
     if (failure) memcpy(failure, w->failure, sizeof w->failure);
     current = NULL;
-    // What a failed run leaves behind cannot be taken down in order: it stays, and the process ends soon.
+    // What a failed run leaves behind cannot be taken down in order: it stays.
     if (good) {
         world_free(w);
         mem_free(w);

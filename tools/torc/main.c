@@ -44,8 +44,10 @@ int main(int argc, char **argv) {
     if (!config_load(config, argc, argv, &notices, &error)) {
         fprintf(stderr, "%.*s\n", (int)error.len, error.p);
     } else if (check_only) {
-        printf("The configuration is good. Directives that torc does not act on: %.*s\n",
-               (int)notices.names.len, notices.names.len ? notices.names.p : "");
+        printf("The configuration is good.\n");
+        if (notices.names.len > 0)
+            printf("Directives that torc does not act on: %.*s\n", (int)notices.names.len,
+                   notices.names.p);
         status = 0;
     } else {
         status = server_run(config, &notices);

@@ -364,6 +364,74 @@ static void test_little_address_space_is_enough(void **state) {
 #endif
 }
 
+#define CROWD      6000 // entries of one bucket: more than a link can count
+#define CROWD_MASK 1023
+
+/** The first `count` numbers whose keys' hashes end in ten zero bits: all of one bucket. */
+static uint64_t *crowd_numbers(size_t count) {
+    uint64_t *numbers = mem_alloc(count * sizeof(*numbers));
+    size_t n = 0;
+    for (uint64_t number = 0; n < count; number++) {
+        struct name name;
+        if ((hash_of(name_of(&name, number)) & CROWD_MASK) == 0) numbers[n++] = number;
+    }
+    return numbers;
+}
+
+static void count_visit(void *context, struct entry *e) {
+    (void)e;
+    ++*(size_t *)context;
+}
+
+static void test_thousands_of_entries_of_one_bucket_are_only_slow(void **state) {
+    (void)state;
+    uint64_t *numbers = crowd_numbers(CROWD);
+    struct table t;
+    table_init(&t, SEED);
+    for (size_t i = 0; i < CROWD; i++) {
+        insert(&t, numbers[i]);
+        if (i % 500 == 0 || (i > 4085 && i < 4120)) assert_true(table_is_valid(&t));
+    }
+    size_t visited = 0;
+    table_each(&t, count_visit, &visited);
+    assert_int_equal(visited, CROWD);
+    for (size_t i = 0; i < CROWD; i++) assert_non_null(find(&t, numbers[i]).entry);
+    for (size_t i = 0; i < CROWD - 1500; i++) {
+        drop(&t, numbers[i]);
+        if (i % 500 == 0 || (i > 3930 && i < 3970)) assert_true(table_is_valid(&t));
+    }
+    assert_null(find(&t, numbers[0]).entry);
+    assert_non_null(find(&t, numbers[CROWD - 1]).entry);
+    for (size_t i = CROWD - 1500; i < CROWD; i++) drop(&t, numbers[i]);
+    assert_true(table_is_valid(&t));
+    assert_int_equal(t.count, 0);
+    table_fini(&t);
+    mem_free(numbers);
+}
+
+static void free_drained(void *context, struct entry *e) {
+    ++*(size_t *)context;
+    entry_free(e);
+}
+
+static void test_draining_in_steps_leaves_nothing(void **state) {
+    (void)state;
+    uint64_t *numbers = crowd_numbers(CROWD); // a long overflow array, too
+    struct table t;
+    table_init(&t, SEED);
+    for (size_t i = 0; i < CROWD; i++) insert(&t, numbers[i]);
+    size_t freed = 0, steps = 0;
+    for (uint64_t bucket = 0; bucket < t.nbuckets; steps++) {
+        uint32_t budget = 100;
+        bucket = table_drain(&t, bucket, &budget, free_drained, &freed);
+    }
+    assert_int_equal(freed, CROWD);
+    assert_true(steps > 1);
+    assert_int_equal(t.overflow, 0);
+    table_fini(&t);
+    mem_free(numbers);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_table_finds_nothing_and_holds_nothing),
@@ -377,6 +445,8 @@ int main(void) {
         cmocka_unit_test(test_scan_misses_nothing_while_the_table_changes),
         cmocka_unit_test(test_a_foreign_cursor_ends_the_scan_or_goes_on),
         cmocka_unit_test(test_random_entries_are_spread),
+        cmocka_unit_test(test_thousands_of_entries_of_one_bucket_are_only_slow),
+        cmocka_unit_test(test_draining_in_steps_leaves_nothing),
         cmocka_unit_test(test_little_address_space_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

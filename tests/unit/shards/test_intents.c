@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Intents against a naive reference: flat arrays, everything computed anew at every step. Random parts
-// arrive, late and early, whole and by key, are granted, returned and withdrawn; commands park and go on.
-// After each step both must agree on who is refused, granted, ready and kept waiting.
+// Intents against a naive reference: flat arrays, everything computed anew at every step. Random
+// parts arrive, late and early, whole and by key, are granted, returned and withdrawn; commands
+// park and go on. After each step both must agree on who is refused, granted, ready and kept
+// waiting.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,10 +20,10 @@
 
 /** What the reference knows of a part or of a parked command. */
 struct mirror {
-    struct part *part;     // NULL: a command (or nothing)
+    struct part *part; // NULL: a command (or nothing)
     struct parked *op;
     uint64_t ticket, arrival;
-    bool keys[KEYS];       // a command: the one key that it waits for
+    bool keys[KEYS]; // a command: the one key that it waits for
     bool write, whole, granted, announced, used;
 };
 
@@ -36,7 +37,7 @@ struct model {
     uint64_t refusals, grants, readied;
 };
 
-#define EACH(m, x) \
+#define EACH(m, x)                                                             \
     for (struct mirror *x = (m)->all; x < (m)->all + PARTS_MAX + OPS_MAX; x++) \
         if (x->used)
 
@@ -141,8 +142,7 @@ static void settle(struct model *m) {
                 write = x->write;
                 x->used = false;
                 // Nothing that it waited for is lent again before it has had its turn.
-                if (!m->in.lent)
-                    assert_false(intents_conflict(&m->in, (uint64_t)key, write, true));
+                if (!m->in.lent) assert_false(intents_conflict(&m->in, (uint64_t)key, write, true));
             }
             EACH(m, x) {
                 if (x->part && !x->granted && !must_wait(m, x)) x->granted = true;
@@ -192,8 +192,12 @@ static void arrive(struct model *m) {
     bool whole = below(m, 8) == 0;
     uint32_t count = whole ? 0 : 1 + below(m, 4);
     struct part *part = mem_calloc(sizeof *part + count * sizeof *part->keys);
-    struct mirror wanted = {.part = part, .whole = whole, .write = below(m, 2), .used = true,
-                            .ticket = new_ticket(m), .arrival = m->arrival + 1};
+    struct mirror wanted = {.part = part,
+                            .whole = whole,
+                            .write = below(m, 2),
+                            .used = true,
+                            .ticket = new_ticket(m),
+                            .arrival = m->arrival + 1};
     part->ticket = wanted.ticket;
     part->whole = whole;
     part->write = wanted.write;
@@ -245,9 +249,12 @@ static void model_run(uint64_t seed, struct model *m) {
     uint32_t arrivals = 2 + below(m, 6), leaves = 2 + below(m, 6);
     for (int i = 0; i < 400; i++) {
         uint32_t what = below(m, arrivals + leaves + 4);
-        if (what < arrivals) arrive(m);
-        else if (what < arrivals + leaves) leave(m);
-        else come_as_command(m);
+        if (what < arrivals)
+            arrive(m);
+        else if (what < arrivals + leaves)
+            leave(m);
+        else
+            come_as_command(m);
         settle(m);
     }
     while (m->in.parts > 0) {
@@ -296,8 +303,8 @@ static void test_parked_command_gets_its_turn(void **state) {
     assert_true(intents_register(&in, &parts[1].part));
     intents_release(&in, &parts[0].part);
     assert_ptr_equal(intents_next_ready(&in), &op);
-    assert_true(intents_conflict(&in, 7, true, false));  // a new command
-    assert_false(intents_conflict(&in, 7, true, true));  // this one
+    assert_true(intents_conflict(&in, 7, true, false)); // a new command
+    assert_false(intents_conflict(&in, 7, true, true)); // this one
     assert_null(intents_next_ready(&in));
     assert_ptr_equal(intents_next_granted(&in), &parts[1].part);
     intents_release(&in, &parts[1].part);

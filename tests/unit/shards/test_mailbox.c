@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Mailboxes: order and completeness between two real threads over tiny and larger rings, partial flushes,
-// and the packing of words. The threaded test is what ThreadSanitizer looks at.
+// Mailboxes: order and completeness between two real threads over tiny and larger rings, partial
+// flushes, and the packing of words. The threaded test is what ThreadSanitizer looks at.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,8 @@ static void transfer_all(size_t capacity) {
     random_init(&random, 1);
     for (uint64_t next = 1; next <= WORDS || outbox.len > 0;) {
         uint64_t batch = random_below(&random, 100);
-        for (; batch > 0 && next <= WORDS && outbox.len < 1000; batch--) outbox_add(&outbox, next++);
+        for (; batch > 0 && next <= WORDS && outbox.len < 1000; batch--)
+            outbox_add(&outbox, next++);
         if (mailbox_flush(&t.mailbox, &outbox) == 0) sched_yield();
     }
     pthread_join(thread, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Timers against a plain array: random setting, moving, cancelling and running, also from within a timer's
-// own function. What is due runs once, in the order of deadlines; nothing else runs.
+// Timers against a plain array: random setting, moving, cancelling and running, also from within a
+// timer's own function. What is due runs once, in the order of deadlines; nothing else runs.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
