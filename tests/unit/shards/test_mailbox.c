@@ -2,6 +2,7 @@
 //
 // Mailboxes: order and completeness between two real threads over tiny and larger rings, partial
 // flushes, and the packing of words. The threaded test is what ThreadSanitizer looks at.
+// Invariant tested: what one thread flushes the other takes, once each and in order.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,6 +2,7 @@
 //
 // Timers against a plain array: random setting, moving, cancelling and running, also from within a
 // timer's own function. What is due runs once, in the order of deadlines; nothing else runs.
+// Invariant tested: timers_is_valid() after every step.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
