@@ -129,16 +129,12 @@ static void route(struct connection *conn, struct parsed *p) {
         p->shard = s->id;
         return;
     }
-    struct key_position few[32], *keys = few;
-    int count = command_keys(spec, p->argc, p->argv, keys, 32);
-    if (count > 32) {
-        keys = mem_alloc((size_t)count * sizeof *keys);
-        command_keys(spec, p->argc, p->argv, keys, count);
-    }
-    p->shard = count > 0 ? shard_of_key(s, p->argv[keys[0].arg]) : SHARD_ANY;
-    for (int i = 1; i < count; i++)
-        if (shard_of_key(s, p->argv[keys[i].arg]) != p->shard) p->shard = SHARD_SEVERAL;
-    if (keys != few) mem_free(keys);
+    struct key_list keys;
+    key_list_init(&keys, spec, p->argc, p->argv);
+    p->shard = keys.count > 0 ? shard_of_key(s, p->argv[keys.at[0].arg]) : SHARD_ANY;
+    for (int i = 1; i < keys.count && p->shard != SHARD_SEVERAL; i++)
+        if (shard_of_key(s, p->argv[keys.at[i].arg]) != p->shard) p->shard = SHARD_SEVERAL;
+    key_list_fini(&keys);
 }
 
 // ---- running -----------------------------------------------------------------------------------

@@ -78,30 +78,22 @@ void multi_discard(struct connection *conn) {
 // ---- queueing ----------------------------------------------------------------------------------
 
 static void add_keys(struct shard *s, struct multi *m, const struct queued *q) {
-    int count = command_keys(q->spec, q->argc, q->argv, NULL, 0);
-    if (count <= 0) return;
-    struct key_position *at = mem_alloc((size_t)count * sizeof *at);
-    command_keys(q->spec, q->argc, q->argv, at, count);
-    if (m->key_count + (uint32_t)count > m->key_cap) {
-        m->key_cap = (m->key_count + (uint32_t)count) * 2;
+    struct key_list keys;
+    key_list_init(&keys, q->spec, q->argc, q->argv);
+    if (m->key_count + (uint32_t)keys.count > m->key_cap) {
+        m->key_cap = (m->key_count + (uint32_t)keys.count) * 2;
         m->keys = mem_realloc(m->keys, m->key_cap * sizeof *m->keys);
     }
-    for (int i = 0; i < count; i++)
-        m->keys[m->key_count++] = key_of(s->keyspace, q->argv[at[i].arg]);
-    mem_free(at);
+    for (int i = 0; i < keys.count; i++)
+        m->keys[m->key_count++] = key_of(s->keyspace, q->argv[keys.at[i].arg]);
+    key_list_fini(&keys);
 }
 
 static struct slice *copy_arguments(struct multi *m, const struct parsed *p) {
-    size_t bytes = (size_t)p->argc * sizeof(struct slice);
-    for (int i = 0; i < p->argc; i++) bytes += p->argv[i].n;
+    size_t bytes = (size_t)p->argc * sizeof(struct slice) + slices_bytes(p->argv, p->argc);
     m->bytes += bytes;
     struct slice *argv = mem_alloc(bytes);
-    char *to = (char *)(argv + p->argc);
-    for (int i = 0; i < p->argc; i++) {
-        if (p->argv[i].n > 0) memcpy(to, p->argv[i].p, p->argv[i].n);
-        argv[i] = slice_of(to, p->argv[i].n);
-        to += p->argv[i].n;
-    }
+    slices_copy(argv, (char *)(argv + p->argc), p->argv, p->argc);
     return argv;
 }
 

@@ -36,20 +36,13 @@ static struct request *request_alloc(struct connection *conn, size_t argc, size_
 }
 
 struct request *request_new(struct connection *conn, const struct parsed *p) {
-    size_t bytes = 0;
-    for (int i = 0; i < p->argc; i++) bytes += p->argv[i].n;
-    struct request *r = request_alloc(conn, (size_t)p->argc, bytes);
+    struct request *r = request_alloc(conn, (size_t)p->argc, slices_bytes(p->argv, p->argc));
     r->spec = p->spec;
     r->shard = p->shard;
     r->write = p->write;
     r->hash = p->hash;
     r->hashed_arg = p->hashed_arg;
-    char *to = (char *)(r->argv + p->argc);
-    for (int i = 0; i < p->argc; i++) {
-        if (p->argv[i].n > 0) memcpy(to, p->argv[i].p, p->argv[i].n);
-        r->argv[i] = slice_of(to, p->argv[i].n);
-        to += p->argv[i].n;
-    }
+    slices_copy(r->argv, (char *)(r->argv + p->argc), p->argv, p->argc);
     return r;
 }
 
@@ -88,18 +81,14 @@ bool request_conflict(const struct shard *s, const struct command *spec, int arg
         *hash = known;
         return intents_conflict(&s->intents, known, *write, again);
     }
-    struct key_position few[16], *keys = few;
-    int count = command_keys(spec, argc, argv, keys, 16);
-    if (count > 16) {
-        keys = mem_alloc((size_t)count * sizeof *keys);
-        command_keys(spec, argc, argv, keys, count);
-    }
+    struct key_list keys;
+    key_list_init(&keys, spec, argc, argv);
     bool conflict = false;
-    for (int i = 0; i < count && !conflict; i++) {
-        *hash = key_of(s->keyspace, argv[keys[i].arg]).hash;
+    for (int i = 0; i < keys.count && !conflict; i++) {
+        *hash = key_of(s->keyspace, argv[keys.at[i].arg]).hash;
         conflict = intents_conflict(&s->intents, *hash, *write, again);
     }
-    if (keys != few) mem_free(keys);
+    key_list_fini(&keys);
     return conflict;
 }
 

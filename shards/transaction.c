@@ -465,18 +465,12 @@ static void run_command(struct transaction *t, void *context) {
 }
 
 static struct pending_command *copy_command(const struct parsed *p) {
-    size_t bytes = 0;
-    for (int i = 0; i < p->argc; i++) bytes += p->argv[i].n;
+    size_t slices = (size_t)p->argc * sizeof(struct slice);
     struct pending_command *copy =
-        mem_alloc(sizeof *copy + (size_t)p->argc * sizeof(struct slice) + bytes);
+        mem_alloc(sizeof *copy + slices + slices_bytes(p->argv, p->argc));
     copy->spec = p->spec;
     copy->argc = p->argc;
-    char *to = (char *)(copy->argv + p->argc);
-    for (int i = 0; i < p->argc; i++) {
-        if (p->argv[i].n > 0) memcpy(to, p->argv[i].p, p->argv[i].n);
-        copy->argv[i] = slice_of(to, p->argv[i].n);
-        to += p->argv[i].n;
-    }
+    slices_copy(copy->argv, (char *)(copy->argv + p->argc), p->argv, p->argc);
     return copy;
 }
 
@@ -497,11 +491,10 @@ void transaction_command(struct connection *conn, const struct parsed *p) {
     } else if (p->spec->where == WHERE_ALL || (p->spec->flags & COMMAND_MANY_DBS)) {
         transaction_add_whole(t, UINT32_MAX);
     } else {
-        int count = command_keys(p->spec, p->argc, p->argv, NULL, 0);
-        struct key_position *keys = mem_alloc((size_t)count * sizeof *keys);
-        command_keys(p->spec, p->argc, p->argv, keys, count);
-        for (int i = 0; i < count; i++) transaction_add_key(t, p->argv[keys[i].arg], true);
-        mem_free(keys);
+        struct key_list keys;
+        key_list_init(&keys, p->spec, p->argc, p->argv);
+        for (int i = 0; i < keys.count; i++) transaction_add_key(t, p->argv[keys.at[i].arg], true);
+        key_list_fini(&keys);
     }
     transaction_start(t);
 }

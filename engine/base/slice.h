@@ -30,6 +30,22 @@ static inline bool slice_equal(struct slice a, struct slice b) {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/** Bytes of all slices together. */
+static inline size_t slices_bytes(const struct slice *from, int count) {
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) bytes += from[i].n;
+    return bytes;
+}
+
+/** Copies slices to `to` and their bytes, one behind the other, to `bytes` (slices_bytes() long). */
+static inline void slices_copy(struct slice *to, char *bytes, const struct slice *from, int count) {
+    for (int i = 0; i < count; i++) {
+        if (from[i].n > 0) memcpy(bytes, from[i].p, from[i].n);
+        to[i] = slice_of(bytes, from[i].n);
+        bytes += from[i].n;
+    }
+}
+
 /** Compares with a zero-terminated word, ignoring ASCII case: how option words are recognised. */
 static inline bool slice_is(struct slice s, const char *word) {
     return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;

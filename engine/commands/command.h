@@ -163,6 +163,17 @@ struct key_position {
 int command_keys(const struct command *spec, int argc, const struct slice *argv,
                  struct key_position *out, int max);
 
+/** All key arguments of one command, wherever they fit. */
+struct key_list {
+    int count;               // 0 also when a count argument makes no sense
+    struct key_position *at; // few, or an allocation
+    struct key_position few[16];
+};
+/** Fills the list; freed with key_list_fini. */
+void key_list_init(struct key_list *list, const struct command *spec, int argc,
+                   const struct slice *argv);
+void key_list_fini(struct key_list *list);
+
 /**
  * The shard whose keyspace a WHERE_CURSOR command (SCAN) needs, from its cursor argument; shard 0
  * when the cursor is malformed or names a shard that does not exist (the command then answers for

@@ -4,6 +4,7 @@
 // row's key specs over actual arguments. Routing asks it for every command with keys, so one key in
 // one spec is a straight line. Pure functions; any thread. Invariant: a position that is returned
 // is a valid index of argv. Callers: shards/ for routing and intents, COMMAND GETKEYS.
+#include "engine/base/alloc.h"
 #include "engine/base/num.h"
 #include "engine/commands/table.h"
 
@@ -80,4 +81,21 @@ int command_keys(const struct command *spec, int argc, const struct slice *argv,
             if (n < max) out[n] = (struct key_position){i, flags};
     }
     return n;
+}
+
+void key_list_init(struct key_list *list, const struct command *spec, int argc,
+                   const struct slice *argv) {
+    const int few = sizeof list->few / sizeof list->few[0];
+    list->at = list->few;
+    list->count = command_keys(spec, argc, argv, list->at, few);
+    if (list->count > few) {
+        list->at = mem_alloc((size_t)list->count * sizeof *list->at);
+        command_keys(spec, argc, argv, list->at, list->count);
+    } else if (list->count < 0) {
+        list->count = 0;
+    }
+}
+
+void key_list_fini(struct key_list *list) {
+    if (list->at != list->few) mem_free(list->at);
 }
