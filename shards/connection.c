@@ -223,7 +223,7 @@ void connection_work_done(struct connection *conn, const void *reply, size_t len
 static void check_output_limit(struct connection *conn) {
     const struct config_output_limit *limit =
         &conn->shard->config->output_limit[CONFIG_CLIENT_NORMAL];
-    int64_t unsent = (int64_t)connection_unsent(conn);
+    int64_t unsent = (int64_t)connection_owed_bytes(conn);
     bool over = limit->hard_bytes && unsent > limit->hard_bytes;
     if (limit->soft_bytes && unsent > limit->soft_bytes) {
         if (conn->soft_limit_since_ms == 0) conn->soft_limit_since_ms = conn->shard->now_ms;
@@ -261,6 +261,8 @@ void connection_close(struct connection *conn) {
     conn->out.len = 0;
     if (!conn->io_closing) {
         conn->io_closing = true;
+        atomic_store_explicit(&conn->gone, true, memory_order_relaxed);
+        conn->shard->progressed = true; // its held requests need not wait for a reader
         io_close(conn->shard->io, &conn->io);
     }
     connection_mark(conn);
@@ -281,12 +283,14 @@ void connection_finish_pass(struct connection *conn) {
     request_collect(conn);
     if (conn->io_closing) conn->out.len = 0;
     if (conn->out.len > 0) start_send(conn);
-    if (connection_unsent(conn) > 0 && !conn->io_closing) check_output_limit(conn);
+    if (connection_owed_bytes(conn) > 0 && !conn->io_closing) check_output_limit(conn);
+    request_relieve(conn);
     if (conn->owed == 0) connection_unstall(conn, STALL_DRAIN);
-    if (connection_unsent(conn) < CONNECTION_OUTPUT_HIGH / 2)
+    if (connection_owed_bytes(conn) < CONNECTION_OUTPUT_HIGH / 2)
         connection_unstall(conn, STALL_OUTPUT);
+    // As in Redis, what a client has left behind in CLIENT PAUSE is not run after it.
     if (conn->read_ended && !conn->in_resumable &&
-        (conn->stalls == 0 || (conn->work && conn->work->blocking)))
+        ((conn->stalls & ~(uint32_t)STALL_PAUSE) == 0 || (conn->work && conn->work->blocking)))
         conn->closing = true;
     if (conn->closing) finish_closing(conn);
     if (conn->closed && conn->references == 0 && !conn->in_resumable && !conn->in_dirty)

@@ -2,8 +2,8 @@
 //
 // A connection with its session: what a client has said (database, protocol, name, MULTI) and
 // what it is owed (replies in order). It belongs to one shard for its life. Only `done` is
-// touched by other shards: it counts, in pipeline order, the commands that have been executed
-// while several were under way.
+// touched by other shards, and what is beside it: it counts, in pipeline order, the commands that
+// have been executed while several were under way.
 //
 // Life: open -> (closing: no more commands, replies still go out) -> io_close -> IO_CLOSED ->
 // freed when nothing refers to it (`references`: requests, transactions, fan-outs and watches
@@ -26,6 +26,9 @@
     (256 * 1024) // unread bytes of a stalled client from which on receiving pauses
 #define CONNECTION_BUFFER_KEEP (64 * 1024) // an empty buffer that is larger is given back at once
 #define CONNECTION_OWED_MAX    1024        // requests under way for one connection
+#define CONNECTION_LARGE       (16 * 1024) // a request's reply from this size on is counted ...
+#define CONNECTION_LARGE_HIGH \
+    (4 * 1024 * 1024) // ... and from so many unsent bytes of those on, no request is executed
 
 /** Why a connection does not go on with its next command. Bits. */
 enum connection_stall {
@@ -70,6 +73,12 @@ struct connection {
     uint64_t issued;        // commands given a number so far
     uint64_t write_barrier; // number of the latest write, plus one
     _Atomic uint64_t done;  // how many of the issued have been executed
+    // Large replies of requests: whoever executes one looks here first, so that a client that asks
+    // for much and reads nothing costs a bounded amount.
+    _Atomic uint64_t turn;        // number of the request that runs whatever `large_bytes` says
+    _Atomic uint64_t large_bytes; // executed and not yet seen sent
+    _Atomic bool gone;            // io_close has been called: nobody reads replies any more
+    uint64_t large_collected;     // the part of large_bytes that has been put into `out`
 
     uint32_t db;
     uint8_t proto;
@@ -147,6 +156,12 @@ static inline bool connection_is_silent(const struct connection *conn) {
 /** Bytes of replies not yet taken by the kernel. */
 static inline size_t connection_unsent(const struct connection *conn) {
     return conn->out.len + conn->sending.len;
+}
+
+/** The same with the large replies that have not had their turn yet. */
+static inline size_t connection_owed_bytes(const struct connection *conn) {
+    return connection_unsent(conn) - conn->large_collected +
+           atomic_load_explicit(&conn->large_bytes, memory_order_relaxed);
 }
 
 /** One line of CLIENT LIST / CLIENT INFO, without line end. */

@@ -218,7 +218,7 @@ static void advance_reply_mode(struct connection *conn) {
 /** Reasons not to start any command now. */
 static bool must_wait(struct connection *conn) {
     if (unlikely(conn->shard->outbox_full)) connection_stall(conn, STALL_OUTBOX);
-    if (unlikely(connection_unsent(conn) >= CONNECTION_OUTPUT_HIGH))
+    if (unlikely(connection_owed_bytes(conn) >= CONNECTION_OUTPUT_HIGH))
         connection_stall(conn, STALL_OUTPUT);
     if (unlikely(conn->owed >= CONNECTION_OWED_MAX)) connection_stall(conn, STALL_DRAIN);
     return conn->stalls != 0;
@@ -299,9 +299,10 @@ static void parse_batch(struct connection *conn, struct batch *b, char *data, si
     struct table *table = &s->keyspace->dbs[conn->db].table;
     for (int i = 0; i < b->count; i++) {
         struct parsed *p = &b->commands[i];
-        p->argv = s->args.v + b->firsts[i];
+        p->argv = NULL;
         p->spec = NULL;
-        if (p->argc == 0) continue;
+        if (p->argc == 0) continue; // and no argument may ever have come: no array of them
+        p->argv = s->args.v + b->firsts[i];
         const struct command *spec = command_find(p->argv[0]);
         if (spec && spec->subcommand_count > 0 && p->argc > 1)
             spec = command_find_sub(spec, p->argv[1]);

@@ -14,10 +14,6 @@ static struct request **chain_of(struct shard *s, const struct connection *conn)
     return &s->held_index[mixed >> (64 - SHARD_HELD_INDEX_BITS)];
 }
 
-static bool is_due(const struct request *r) {
-    return atomic_load_explicit(&r->connection->done, memory_order_acquire) >= r->need;
-}
-
 /** Makes r, with what is behind it, a run. */
 static void run_add(struct shard *s, struct request *r, struct request *last) {
     struct request **chain = chain_of(s, r->connection);
@@ -41,10 +37,19 @@ static void index_remove(struct shard *s, const struct request *first) {
     *at = first->chain_next;
 }
 
+static struct request *run_of(struct shard *s, const struct connection *conn) {
+    struct request *first = *chain_of(s, conn);
+    while (first && first->connection != conn) first = first->chain_next;
+    return first;
+}
+
+bool held_has(struct shard *s, const struct connection *conn) {
+    return s->held_first && run_of(s, conn);
+}
+
 void held_add(struct shard *s, struct request *r) {
     r->held_next = NULL;
-    struct request *first = *chain_of(s, r->connection);
-    while (first && first->connection != r->connection) first = first->chain_next;
+    struct request *first = run_of(s, r->connection);
     if (!first) {
         run_add(s, r, r);
         return;
@@ -61,7 +66,7 @@ void held_poll(struct shard *s, void (*run)(struct shard *s, struct request *r))
         next_run = first->run_next;
         struct request *r = first, *last = first->run_last;
         index_remove(s, first);
-        while (r && is_due(r)) {
+        while (r && request_is_due(r)) {
             struct request *next = r->held_next;
             run(s, r);
             r = next;
@@ -72,6 +77,6 @@ void held_poll(struct shard *s, void (*run)(struct shard *s, struct request *r))
 
 bool held_is_due(const struct shard *s) {
     for (const struct request *first = s->held_first; first; first = first->run_next)
-        if (is_due(first)) return true;
+        if (request_is_due(first)) return true;
     return false;
 }

@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct connection;
 struct request;
 struct shard;
 
 /** Puts a request at the end of its connection's run. Its number is the highest there. */
 void held_add(struct shard *s, struct request *r);
+/** Whether a connection has requests here that wait. */
+bool held_has(struct shard *s, const struct connection *conn);
 /** Calls `run` for each request whose predecessors are done; it is not held any more then. */
 void held_poll(struct shard *s, void (*run)(struct shard *s, struct request *r));
 /** Whether one could run now. */

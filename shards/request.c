@@ -48,7 +48,7 @@ struct request *request_new(struct connection *conn, const struct parsed *p) {
 
 /** Keeps reply bytes in the request: inline when short, else by taking the buffer over. */
 static void keep_reply(struct request *r, struct buf *reply) {
-    if (r->silent) {
+    if (r->silent || atomic_load_explicit(&r->connection->gone, memory_order_relaxed)) {
         r->inline_length = 0;
     } else if (reply->len <= REQUEST_REPLY_INLINE) {
         memcpy(r->inline_reply, reply->p, reply->len);
@@ -56,6 +56,9 @@ static void keep_reply(struct request *r, struct buf *reply) {
     } else {
         r->reply = *reply;
         *reply = (struct buf){0};
+        if (r->reply.len >= CONNECTION_LARGE)
+            atomic_fetch_add_explicit(&r->connection->large_bytes, r->reply.len,
+                                      memory_order_relaxed);
     }
 }
 
@@ -112,9 +115,10 @@ static void request_execute(struct shard *s, struct request *r) {
     s->scratch.len = 0;
     struct reply reply;
     reply_init(&reply, &s->scratch, r->proto);
+    bool gone = atomic_load_explicit(&r->connection->gone, memory_order_relaxed);
     if (r->multi) {
         multi_run_request(s, r, &reply);
-    } else {
+    } else if (r->write || !gone) { // nobody is interested in what a client that left has read
         struct cmd c = {.spec = r->spec,
                         .argc = (int)r->argc,
                         .argv = r->argv,
@@ -138,8 +142,14 @@ static void request_execute(struct shard *s, struct request *r) {
         shard_send(s, r->origin, MESSAGE_REPLY, r);
 }
 
-static bool is_due(const struct request *r) {
-    return atomic_load_explicit(&r->connection->done, memory_order_acquire) >= r->need;
+bool request_is_due(const struct request *r) {
+    struct connection *conn = r->connection;
+    if (atomic_load_explicit(&conn->done, memory_order_acquire) < r->need) return false;
+    if (likely(atomic_load_explicit(&conn->large_bytes, memory_order_relaxed) <
+               CONNECTION_LARGE_HIGH))
+        return true;
+    return atomic_load_explicit(&conn->turn, memory_order_relaxed) == r->number ||
+           atomic_load_explicit(&conn->gone, memory_order_relaxed);
 }
 
 static void run_ordered(struct shard *s, struct request *r) {
@@ -148,7 +158,8 @@ static void run_ordered(struct shard *s, struct request *r) {
 }
 
 void request_arrive(struct shard *s, struct request *r) {
-    if (unlikely(!r->ordered && !is_due(r))) {
+    // What is due may not pass what is held: without strict order it could be the same key.
+    if (unlikely(!r->ordered && (!request_is_due(r) || held_has(s, r->connection)))) {
         held_add(s, r);
         s->stats.held_requests++;
         return;
@@ -168,7 +179,7 @@ void request_start(struct request *r) {
     ASSERT_SHARD(s);
     bool strict = s->config->pipeline_order == CONFIG_ORDER_STRICT;
     r->need = !strict ? 0 : r->write ? conn->issued : conn->write_barrier;
-    conn->issued++;
+    r->number = ++conn->issued;
     if (r->write) conn->write_barrier = conn->issued;
     if (r->shard == s->id) {
         request_arrive(s, r);
@@ -189,6 +200,7 @@ void request_collect(struct connection *conn) {
         conn->owed_first = r->next;
         if (!conn->owed_first) conn->owed_last = NULL;
         conn->owed--;
+        if (r->reply.len >= CONNECTION_LARGE) conn->large_collected += r->reply.len;
         if (r->reply.len == 0) {
             buf_append(&conn->out, r->inline_reply, r->inline_length);
         } else if (conn->out.len == 0) {
@@ -201,4 +213,17 @@ void request_collect(struct connection *conn) {
         conn->references--;
         request_free(r);
     }
+}
+
+void request_relieve(struct connection *conn) {
+    if (likely(atomic_load_explicit(&conn->large_bytes, memory_order_relaxed) == 0)) return;
+    if (connection_unsent(conn) >= CONNECTION_OUTPUT_HIGH / 2) return;
+    const struct request *first = conn->owed_first;
+    uint64_t turn = first ? first->number : 0;
+    bool moves = turn != atomic_load_explicit(&conn->turn, memory_order_relaxed);
+    if (!moves && conn->large_collected == 0) return;
+    atomic_store_explicit(&conn->turn, turn, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&conn->large_bytes, conn->large_collected, memory_order_relaxed);
+    conn->large_collected = 0;
+    conn->shard->progressed = true;
 }

@@ -23,15 +23,16 @@ struct watch_set;
 
 struct request {
     struct parked parked;          // executing shard: waiting for keys; first member
-    struct connection *connection; // executing shard may touch its `done` only
+    struct connection *connection; // executing shard: its atomic members only
     struct request *next;          // connection's shard: next reply owed
     struct request *held_next;     // executing shard: next of the connection's held ones ...
     struct request *run_next, *run_last, *chain_next; // ... and see held.c
     const struct command *spec;
     struct multi *multi; // EXEC as a whole on one shard; else NULL
     struct slice *argv;
-    uint64_t hash; // of the key at hashed_arg
-    uint64_t need; // predecessors that must have been executed
+    uint64_t hash;   // of the key at hashed_arg
+    uint64_t need;   // predecessors that must have been executed
+    uint64_t number; // its place among the connection's issued commands, from 1
     uint32_t argc, db;
     uint32_t origin, shard; // connection's shard, executing shard
     int32_t hashed_arg;
@@ -77,10 +78,14 @@ void request_arrive(struct shard *s, struct request *r);
 void request_poll_held(struct shard *s);
 /** Executing shard: whether a held one could run now (asked before sleeping). */
 bool request_held_is_due(const struct shard *s);
+/** Executing shard: whether it may run now, as to its predecessors and the replies not yet read. */
+bool request_is_due(const struct request *r);
 /** Connection's shard: it is back. */
 void request_returned(struct request *r);
 /** Appends the replies that are due, in order, to the connection's output. */
 void request_collect(struct connection *conn);
+/** Connection's shard, end of the pass: lets large replies go on as the client reads them. */
+void request_relieve(struct connection *conn);
 /**
  * Whether a command over these arguments must wait for a key; then which. `again`: it has waited.
  */

@@ -142,11 +142,16 @@ static bool start_threads(struct server *sv) {
         }
     }
     pthread_barrier_wait(&sv->ready);
+    const char *backend = sv->config->io_backend == CONFIG_IO_URING   ? "io_uring"
+                          : sv->config->io_backend == CONFIG_IO_EPOLL ? "epoll"
+                                                                      : "auto";
     bool good = true;
     for (uint32_t i = 0; i < sv->nshards; i++) {
         if (sv->loops[i].error == 0) continue;
-        log_line(LOG_WARN, "Shard %u can't start its io backend: %s", i,
-                 strerror(-sv->loops[i].error));
+        // The shards mostly fail alike: the first one says why.
+        if (good)
+            log_line(LOG_WARN, "Shard %u can't start the io backend %s: %s", i, backend,
+                     strerror(-sv->loops[i].error));
         good = false;
     }
     sv->fleet->io_reason = sv->loops[0].io_reason;

@@ -474,8 +474,8 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (timer_ns < until_ns) until_ns = timer_ns;
     int64_t sleep_ns = until_ns - s->now_ns;
     if (s->pause_until_ms > 0) {
-        int64_t pause_ns = (s->pause_until_ms - s->now_ms) * 1000000;
-        if (pause_ns < sleep_ns) sleep_ns = pause_ns;
+        int64_t pause_ms = s->pause_until_ms - s->now_ms; // may be too much for nanoseconds
+        if (pause_ms <= sleep_ns / 1000000) sleep_ns = pause_ms * 1000000;
     }
     return sleep_ns > 0 ? sleep_ns : 0;
 }

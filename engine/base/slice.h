@@ -37,7 +37,7 @@ static inline size_t slices_bytes(const struct slice *from, int count) {
     return bytes;
 }
 
-/** Copies slices to `to` and their bytes, one behind the other, to `bytes` (slices_bytes() long). */
+/** Copies slices to `to`, their bytes one behind the other to `bytes` (slices_bytes() long). */
 static inline void slices_copy(struct slice *to, char *bytes, const struct slice *from, int count) {
     for (int i = 0; i < count; i++) {
         if (from[i].n > 0) memcpy(bytes, from[i].p, from[i].n);

@@ -217,6 +217,37 @@ def test_pause_ends_by_itself_and_keeps_order(c, connect):
           ("CLIENT UNPAUSE", "OK"))
 
 
+def test_pause_drops_what_a_leaving_client_sent(c, connect):
+    other = connect()
+    clients = c("CLIENT", "LIST").count(b"id=")
+    assert c("CLIENT", "PAUSE", "60000", "WRITE") == "OK"
+    try:
+        other.send("SET", "a", "1")
+        assert other.is_silent(0.1)
+        other.close()
+        deadline = time.monotonic() + 2 * SLOW
+        while c("CLIENT", "LIST").count(b"id=") == clients and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert c("CLIENT", "LIST").count(b"id=") == clients - 1
+    finally:
+        assert c("CLIENT", "UNPAUSE") == "OK"
+    assert c("GET", "a") is None
+
+
+def test_pause_of_ages_does_not_keep_shards_awake(c, server):
+    def cpu_s():
+        return sum(float(c("INFO", "cpu").decode().split(name + ":")[1].split()[0])
+                   for name in ("used_cpu_sys", "used_cpu_user"))
+
+    before = cpu_s()
+    assert c("CLIENT", "PAUSE", "9223372036854775", "WRITE") == "OK"  # more ns than an int64 has
+    try:
+        time.sleep(0.5)
+        assert cpu_s() - before < 0.25
+    finally:
+        assert c("CLIENT", "UNPAUSE") == "OK"
+
+
 def test_pause_write_holds_exec(c, connect):
     other, reader, queuer = connect(), connect(), connect()
     check(other, ("MULTI", "OK"), ("SET a 1", "QUEUED"))
