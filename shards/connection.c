@@ -16,14 +16,14 @@
 #include "shards/multi.h"
 #include "shards/request.h"
 
-struct connection *connection_new(struct shard *s, int fd, bool is_unix) {
+struct connection *connection_new(struct shard *s, const struct accepted *accepted) {
     struct connection *conn = mem_alloc_aligned(sizeof *conn, MAILBOX_LINE);
     memset(conn, 0, sizeof *conn);
     conn->magic = CONNECTION_MAGIC;
     conn->shard = s;
-    conn->id = atomic_fetch_add_explicit(&s->fleet->client_id, 1, memory_order_relaxed) + 1;
+    conn->id = accepted->id;
     conn->proto = 2;
-    conn->is_unix = is_unix;
+    conn->is_unix = accepted->is_unix;
     conn->authenticated = s->config->requirepass[0] == '\0';
     conn->created_ms = conn->active_ms = s->now_ms;
     resp_parser_init(&conn->parser);
@@ -35,7 +35,7 @@ struct connection *connection_new(struct shard *s, int fd, bool is_unix) {
     s->connections.last = conn;
     s->connection_count++;
     s->stats.connections_received++;
-    io_attach(s->io, &conn->io, fd);
+    io_attach(s->io, &conn->io, accepted->fd);
     return conn;
 }
 

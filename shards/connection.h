@@ -102,7 +102,7 @@ struct connection {
 };
 
 /** Adopts a socket: makes the connection and starts receiving. */
-struct connection *connection_new(struct shard *s, int fd, bool is_unix);
+struct connection *connection_new(struct shard *s, const struct accepted *accepted);
 /** Handles an event of this connection. */
 void connection_event(struct connection *conn, const struct io_event *event);
 /** Marks the connection for the end-of-pass work: flush replies, send, close. */

@@ -33,7 +33,7 @@ enum message_kind {
     MESSAGE_WATCHED,    // struct watch_leg: done
     MESSAGE_FANOUT,     // struct fanout_leg: run it
     MESSAGE_FANNED,     // struct fanout_leg: has run
-    MESSAGE_CONNECTION, // not a pointer: an accepted socket, see mailbox_pack_connection
+    MESSAGE_CONNECTION, // struct accepted: a connection to adopt
     MESSAGE_KINDS
 };
 _Static_assert(MESSAGE_KINDS <= 16, "a kind has four bits");
@@ -76,11 +76,5 @@ static inline enum message_kind message_kind(uint64_t word) {
 static inline void *message_object(uint64_t word) {
     return (void *)(uintptr_t)(word & ~UINT64_C(15));
 }
-
-static inline uint64_t mailbox_pack_connection(int fd, bool is_unix) {
-    return (uint64_t)(uint32_t)fd << 8 | (uint64_t)is_unix << 4 | MESSAGE_CONNECTION;
-}
-static inline int mailbox_connection_fd(uint64_t word) { return (int)(word >> 8); }
-static inline bool mailbox_connection_is_unix(uint64_t word) { return (word >> 4 & 1) != 0; }
 
 #endif

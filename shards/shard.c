@@ -190,9 +190,7 @@ static void receive(struct shard *s, uint64_t word) {
     case MESSAGE_WATCHED: watch_leg_returned(s, object); break;
     case MESSAGE_FANOUT: fanout_leg_arrive(s, object); break;
     case MESSAGE_FANNED: fanout_leg_returned(s, object); break;
-    case MESSAGE_CONNECTION:
-        shard_adopt(s, mailbox_connection_fd(word), mailbox_connection_is_unix(word));
-        break;
+    case MESSAGE_CONNECTION: shard_adopt(s, object); break;
     case MESSAGE_KINDS: ASSERT(false);
     }
     shard_settle(s);
@@ -271,14 +269,15 @@ static void flush_messages(struct shard *s) {
 
 // ---- connections -------------------------------------------------------------------------------
 
-void shard_adopt(struct shard *s, int fd, bool is_unix) {
+void shard_adopt(struct shard *s, struct accepted *accepted) {
     if (s->stopping) {
-        close(fd);
+        close(accepted->fd);
         atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
-        return;
+    } else {
+        listener_tune(accepted->fd, accepted->is_unix, (int)s->config->tcp_keepalive_s);
+        connection_new(s, accepted);
     }
-    listener_tune(fd, is_unix, (int)s->config->tcp_keepalive_s);
-    connection_new(s, fd, is_unix);
+    mem_free(accepted);
 }
 
 /** Sends a last word to a socket that is not going to be served, and closes it. */
@@ -322,12 +321,12 @@ static void assign(struct shard *s, int fd, bool is_unix) {
             "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
     } else {
         atomic_fetch_add_explicit(&s->fleet->faces[best].connections, 1, memory_order_relaxed);
-        if (best == s->id) {
-            shard_adopt(s, fd, is_unix);
-        } else {
-            outbox_add(&s->outboxes[best], mailbox_pack_connection(fd, is_unix));
-            s->stats.messages_sent++;
-        }
+        struct accepted *accepted = mem_alloc(sizeof *accepted);
+        *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .is_unix = is_unix};
+        if (best == s->id)
+            shard_adopt(s, accepted);
+        else
+            shard_send(s, best, MESSAGE_CONNECTION, accepted);
     }
 }
 

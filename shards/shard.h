@@ -48,10 +48,10 @@ struct fleet {
     struct shard_face *faces;  // [shard]
     uint64_t hash_seed;
     char run_id[41];
-    int64_t started_us;                             // wall clock
-    const char *io_reason;                          // why io_uring was not taken; NULL
-    _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket; // of the latest transaction
-    _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;
+    int64_t started_us;                                // wall clock
+    const char *io_reason;                             // why io_uring was not taken; NULL
+    _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;    // of the latest transaction
+    _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id; // of the latest connection
     _Atomic bool stop;
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
     // What administrators change, rarely, from any shard: under this lock.
@@ -59,6 +59,13 @@ struct fleet {
     struct config *config;   // the newest; NULL until the first CONFIG SET
     uint64_t config_version; // of it: how many CONFIG SETs there were
     char replication_id[41]; // empty until somebody asks
+};
+
+/** An accepted socket on its way to the shard that will serve it; that shard's when it arrives. */
+struct accepted {
+    uint64_t id; // of the client: in the order of accepting
+    int fd;
+    bool is_unix;
 };
 
 struct connection_list {
@@ -146,8 +153,8 @@ void shard_use_config(struct shard *s, struct config *config);
  * this shard).
  */
 void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object);
-/** Adopts an accepted socket. */
-void shard_adopt(struct shard *s, int fd, bool is_unix);
+/** Adopts an accepted socket and frees its note. */
+void shard_adopt(struct shard *s, struct accepted *accepted);
 
 /** Runs one command on keyspaces that are ours to touch, with statistics. */
 void shard_run(struct shard *s, struct cmd *c);

@@ -92,15 +92,6 @@ static void test_words(void **state) {
         assert_int_equal(message_kind(word), kind);
         assert_ptr_equal(message_object(word), object);
     }
-    static const int fds[] = {0, 1, 1023, 1 << 24, INT32_MAX};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-        for (int is_unix = 0; is_unix < 2; is_unix++) {
-            uint64_t word = mailbox_pack_connection(fds[i], is_unix);
-            assert_int_equal(message_kind(word), MESSAGE_CONNECTION);
-            assert_int_equal(mailbox_connection_fd(word), fds[i]);
-            assert_int_equal(mailbox_connection_is_unix(word), is_unix);
-        }
-    }
 }
 
 int main(void) {
