@@ -14,6 +14,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/prefetch.h"
 #include "net/listener.h"
 #include "shards/connection.h"
 #include "shards/fanout.h"
@@ -199,7 +200,7 @@ static void receive(struct shard *s, uint64_t word) {
 /** Starts the loads that a batch of requests will need. */
 static void prefetch_requests(const struct shard *s, const uint64_t *words, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (message_kind(words[i]) == MESSAGE_REQUEST) __builtin_prefetch(message_object(words[i]));
+        if (message_kind(words[i]) == MESSAGE_REQUEST) prefetch_read(message_object(words[i]));
     if (s->intents.lent) return;
     for (size_t i = 0; i < n; i++) {
         const struct request *r = message_object(words[i]);

@@ -6,6 +6,7 @@
 // table.walked buckets have been walked; what the table splits or merges meanwhile stays ahead of
 // that line. Called by the shard's loop.
 #include "engine/base/assert.h"
+#include "engine/base/prefetch.h"
 #include "engine/keyspace/keyspace.h"
 
 #define MERGE_COST               8
@@ -24,7 +25,7 @@ static uint32_t visit_bucket(struct db *db, uint64_t bucket, int64_t now_ms, uin
     for (size_t i = 0; i < 2 * TABLE_BUCKET_SLOTS; i++) {
         struct table_ref ref = table_bucket_at(t, bucket, i);
         if (ref.entry == NULL) break;
-        if (due[table_ref_code(ref)]) __builtin_prefetch(ref.entry);
+        if (due[table_ref_code(ref)]) prefetch_read(ref.entry);
     }
     for (size_t i = 0; bucket < t->nbuckets;) {
         struct table_ref ref = table_bucket_at(t, bucket, i);

@@ -13,6 +13,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
+#include "engine/base/prefetch.h"
 #include "engine/base/hash.h"
 #include "engine/keyspace/table_memory.h"
 #include "engine/keyspace/table_overflow.h"
@@ -43,7 +44,7 @@ void table_fini(struct table *t) {
 }
 
 void table_prefetch(const struct table *t, uint64_t hash) {
-    if (t->nbuckets != 0) __builtin_prefetch(table__bucket(t, table__address(t, hash)));
+    if (t->nbuckets != 0) prefetch_read(table__bucket(t, table__address(t, hash)));
 }
 
 void table_prefetch_entry(const struct table *t, uint64_t hash) {
@@ -52,10 +53,10 @@ void table_prefetch_entry(const struct table *t, uint64_t hash) {
     uint32_t matches = table__match8(slots, table__tag(hash));
     if (table__is_link(slots[TABLE__LAST])) {
         matches &= ~(1u << TABLE__LAST);
-        if (matches == 0) __builtin_prefetch(table__link_array(slots[TABLE__LAST]));
+        if (matches == 0) prefetch_read(table__link_array(slots[TABLE__LAST]));
     }
     for (; matches != 0; matches &= matches - 1) {
-        __builtin_prefetch(table__entry(slots[__builtin_ctz(matches)]));
+        prefetch_read(table__entry(slots[__builtin_ctz(matches)]));
     }
 }
 
@@ -134,8 +135,8 @@ static void split(struct table *t) {
         in_array = table__link_count(own[TABLE__LAST]);
         in_slots = TABLE__LAST;
     }
-    for (size_t i = 0; i < in_slots && own[i] != 0; i++) __builtin_prefetch(table__entry(own[i]));
-    for (size_t i = 0; i < in_array; i++) __builtin_prefetch(table__entry(array[i]));
+    for (size_t i = 0; i < in_slots && own[i] != 0; i++) prefetch_read(table__entry(own[i]));
+    for (size_t i = 0; i < in_array; i++) prefetch_read(table__entry(array[i]));
     memset(slots, 0, TABLE__BUCKET_BYTES);
     for (size_t i = 0; i < in_slots + in_array; i++) {
         uint64_t slot = i < in_slots ? own[i] : array[i - in_slots];

@@ -16,6 +16,7 @@
 // end, 2^40, is reported as 0. Entries with r < c in a bucket that has been merged since are
 // visited again, which SCAN allows.
 #include "engine/base/random.h"
+#include "engine/base/prefetch.h"
 #include "engine/keyspace/table_slots.h"
 
 static uint64_t reverse(uint64_t v) {
@@ -47,7 +48,7 @@ void table_each_in(const struct table *t, uint64_t bucket,
     size_t in_slots = link == 0 ? TABLE_BUCKET_SLOTS : TABLE__LAST;
     size_t in_array = link == 0 ? 0 : table__link_count(link);
     for (size_t i = 0; i < in_slots && slots[i] != 0; i++)
-        __builtin_prefetch(table__entry(slots[i]));
+        prefetch_read(table__entry(slots[i]));
     for (size_t i = 0; i < in_slots && slots[i] != 0; i++) visit(context, table__entry(slots[i]));
     for (size_t i = 0; i < in_array; i++) visit(context, table__entry(array[i]));
 }
