@@ -16,7 +16,7 @@
 #include "shards/session.h"
 #include "shards/transaction.h"
 
-#define BATCH_MAX 32
+#define BATCH_MAX 32 // bits of parse_batch's mask
 
 struct batch {
     struct parsed commands[BATCH_MAX];
@@ -313,10 +313,14 @@ static void parse_batch(struct connection *conn, struct batch *b, char *data, si
             table_prefetch(table, p->hash);
     }
     if (b->count < 2 || s->intents.lent) return;
+    uint32_t further = 0; // the commands whose entry is not in its bucket
     for (int i = 0; i < b->count; i++) {
         const struct parsed *p = &b->commands[i];
-        if (p->spec && p->hashed_arg && p->shard == s->id) table_prefetch_entry(table, p->hash);
+        if (p->spec && p->hashed_arg && p->shard == s->id)
+            further |= (uint32_t)table_prefetch_entry(table, p->hash) << i;
     }
+    for (; further != 0; further &= further - 1)
+        table_prefetch_overflow(table, b->commands[__builtin_ctz(further)].hash);
 }
 
 size_t dispatch_bytes(struct connection *conn, char *data, size_t length) {

@@ -62,8 +62,13 @@ struct table_ref {
 
 /** Prefetches the bucket line of a hash (first step of a batch). */
 void table_prefetch(const struct table *t, uint64_t hash);
-/** Prefetches the entries of the bucket whose tag matches (second step). */
-void table_prefetch_entry(const struct table *t, uint64_t hash);
+/**
+ * Prefetches the entries of the bucket whose tag matches (second step). True: there is none, but an
+ * overflow array, whose beginning is prefetched instead ...
+ */
+bool table_prefetch_entry(const struct table *t, uint64_t hash);
+/** ... and this prefetches what matches there (third step). */
+void table_prefetch_overflow(const struct table *t, uint64_t hash);
 /** Finds a key by its bytes and hash. */
 struct table_ref table_find(const struct table *t, struct slice key, uint64_t hash);
 /** Inserts an entry, with its expiry code, whose key is not in the table. May split one bucket. */
