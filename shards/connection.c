@@ -13,6 +13,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/log.h"
 #include "net/listener.h"
+#include "shards/batch.h"
 #include "shards/multi.h"
 #include "shards/request.h"
 
@@ -108,7 +109,7 @@ static void adjust_receiving(struct connection *conn) {
 /** Executes what the own buffer holds, and moves its beginning on. */
 static void run_buffered(struct connection *conn) {
     size_t waiting = conn->in.len - conn->in_start;
-    if (waiting > 0) conn->in_start += dispatch_bytes(conn, conn->in.p + conn->in_start, waiting);
+    if (waiting > 0) conn->in_start += batch_bytes(conn, conn->in.p + conn->in_start, waiting);
     if (conn->in_start == conn->in.len) {
         conn->in.len = conn->in_start = 0;
         buf_shrink_if_empty(&conn->in, CONNECTION_BUFFER_KEEP);
@@ -126,19 +127,19 @@ void connection_resume(struct connection *conn) {
     connection_mark(conn);
 }
 
-static void on_bytes(struct connection *conn, char *data, size_t length) {
+bool connection_receive_begin(struct connection *conn, size_t length) {
+    ASSERT_CONNECTION(conn);
     conn->active_ms = conn->shard->now_ms;
     conn->bytes_in += length;
     conn->shard->stats.reads++;
-    if (conn->closing) return;
-    bool buffered = conn->in.len > conn->in_start;
-    if (!buffered && !conn->stalls) {
-        size_t used = dispatch_bytes(conn, data, length);
-        data += used;
-        length -= used;
-    }
+    connection_mark(conn);
+    return !conn->closing && !conn->stalls && conn->in.len == conn->in_start;
+}
+
+void connection_receive_end(struct connection *conn, const char *rest, size_t length) {
     if (conn->closing || length == 0) return;
-    buf_append(&conn->in, data, length);
+    bool buffered = conn->in.len > conn->in_start;
+    buf_append(&conn->in, rest, length);
     if (buffered && !conn->stalls)
         run_buffered(conn);
     else
@@ -153,7 +154,6 @@ static void on_bytes(struct connection *conn, char *data, size_t length) {
 void connection_event(struct connection *conn, const struct io_event *event) {
     ASSERT_CONNECTION(conn);
     switch (event->kind) {
-    case IO_RECV: on_bytes(conn, event->data, event->length); break;
     case IO_EOF: conn->read_ended = true; break;
     case IO_ERROR:
         conn->read_ended = true;
@@ -170,6 +170,7 @@ void connection_event(struct connection *conn, const struct io_event *event) {
         conn->closed = true;
         conn->send_busy = false;
         break;
+    case IO_RECV: // see batch.c
     case IO_ACCEPT:
     case IO_WAKE: ASSERT(false);
     }

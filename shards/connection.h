@@ -90,6 +90,7 @@ struct connection {
     bool io_closing; // io_close has been called
     bool read_ended, recv_paused, send_busy;
     bool in_dirty, in_resumable;
+    bool in_batch; // its bytes are among those that are being parsed together
     bool in_multi;
     struct multi *multi;             // queued commands, while in MULTI
     struct watch_set *watches;       // what WATCH has named; NULL: nothing
@@ -103,8 +104,15 @@ struct connection {
 
 /** Adopts a socket: makes the connection and starts receiving. */
 struct connection *connection_new(struct shard *s, const struct accepted *accepted);
-/** Handles an event of this connection. */
+/** Handles an event of this connection, any but IO_RECV. */
 void connection_event(struct connection *conn, const struct io_event *event);
+/**
+ * Bytes have arrived. True: their commands may be run right where they stand, nothing older is
+ * waiting.
+ */
+bool connection_receive_begin(struct connection *conn, size_t length);
+/** Keeps what of them could not be run yet; runs it when it completes what was kept before. */
+void connection_receive_end(struct connection *conn, const char *rest, size_t length);
 /** Marks the connection for the end-of-pass work: flush replies, send, close. */
 void connection_mark(struct connection *conn);
 /**
@@ -126,12 +134,6 @@ void connection_close_after_reply(struct connection *conn);
 void connection_close(struct connection *conn);
 void connection_hold(struct connection *conn);
 void connection_drop(struct connection *conn);
-
-/**
- * Takes bytes: runs the commands in them, keeps the rest. (dispatch.c) Returns how many bytes
- * were used.
- */
-size_t dispatch_bytes(struct connection *conn, char *data, size_t length);
 
 /**
  * Where a reply to the connection's current command goes: begins one, ends it. Keeps replies in

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// From bytes to execution: parses the commands that have arrived in batches, prefetches what they
-// will touch, and runs each where it belongs: here, on the shard that owns its keys, over several
-// shards as a transaction, or in the session. Runs on the connection's shard. Invariant: bytes
-// count as used exactly when their command has been started; a command that may not start yet
-// leaves its bytes in place.
+// From a parsed command to its execution: finds out what it is and where its keys are, and runs it
+// where it belongs: here, on the shard that owns its keys, over several shards as a transaction, or
+// in the session. Runs on the connection's shard. Invariant: a command is started whole or not at
+// all; one that may not start yet has left no trace, and its connection a stall. Called by batch.c.
+#include "shards/dispatch.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -15,17 +16,6 @@
 #include "shards/request.h"
 #include "shards/session.h"
 #include "shards/transaction.h"
-
-#define BATCH_MAX 32 // bits of parse_batch's mask
-
-struct batch {
-    struct parsed commands[BATCH_MAX];
-    size_t ends[BATCH_MAX];
-    size_t firsts[BATCH_MAX];
-    int count;
-    enum resp_status status; // of the attempt after the last command
-    struct resp_result result;
-};
 
 // ---- finding out what a command is -------------------------------------------------------------
 
@@ -105,7 +95,7 @@ static void refuse_unresolved(struct connection *conn, const struct parsed *p) {
 }
 
 /** Finds the shard of the command's keys, and the hash of the key when it is just one. */
-static void route(struct connection *conn, struct parsed *p) {
+static inline void route(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
     const struct command *spec = p->spec;
     p->hashed_arg = 0;
@@ -135,6 +125,22 @@ static void route(struct connection *conn, struct parsed *p) {
     for (int i = 1; i < keys.count && p->shard != SHARD_SEVERAL; i++)
         if (shard_of_key(s, p->argv[keys.at[i].arg]) != p->shard) p->shard = SHARD_SEVERAL;
     key_list_fini(&keys);
+}
+
+void dispatch_resolve(struct connection *conn, struct parsed *p, struct last_name *last) {
+    struct slice name = p->argv[0];
+    const struct command *spec = last->spec;
+    // Commands come in runs of the same: comparing costs less than looking up.
+    if (!spec || !slice_equal_short(name, last->name)) {
+        last->name = name;
+        last->spec = spec = command_find(name);
+    }
+    p->spec = NULL;
+    if (spec && unlikely(spec->subcommand_count > 0) && p->argc > 1)
+        spec = command_find_sub(spec, p->argv[1]);
+    if (!spec || (spec->arity > 0 ? p->argc != spec->arity : p->argc < -spec->arity)) return;
+    p->spec = spec;
+    route(conn, p);
 }
 
 // ---- running -----------------------------------------------------------------------------------
@@ -224,10 +230,27 @@ static bool must_wait(struct connection *conn) {
     return conn->stalls != 0;
 }
 
-/** Starts one command. False: it may not start yet (the connection is stalled now). */
-static bool start(struct connection *conn, struct parsed *p) {
-    if (must_wait(conn)) return false;
+/**
+ * Whether nothing about the command, its connection or the shard asks for a closer look, so that it
+ * can simply be run: the way of nearly all commands.
+ */
+static inline bool is_plain(const struct connection *conn, const struct parsed *p) {
+    const struct shard *s = conn->shard;
+    return p->spec && p->shard == s->id &&
+           (s->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
+            (uint32_t)!conn->authenticated | (uint32_t)s->outbox_full) == 0 &&
+           s->pause_until_ms == 0 && connection_unsent(conn) < CONNECTION_OUTPUT_HIGH;
+}
+
+bool dispatch_start(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
+    if (likely(is_plain(conn, p))) {
+        conn->commands++;
+        conn->last_command = p->spec;
+        run_here(conn, p);
+        return true;
+    }
+    if (must_wait(conn)) return false;
     uint8_t reply_mode = conn->reply_mode;
     advance_reply_mode(conn);
     conn->commands++;
@@ -269,83 +292,4 @@ static bool start(struct connection *conn, struct parsed *p) {
     else
         request_start(request_new(conn, p));
     return true;
-}
-
-// ---- batches -----------------------------------------------------------------------------------
-
-/** Parses up to a batch of commands and starts the loads of what they will touch. */
-static void parse_batch(struct connection *conn, struct batch *b, char *data, size_t length) {
-    struct shard *s = conn->shard;
-    struct resp_limits limits = {s->config->proto_max_bulk_len, conn->authenticated};
-    int max = conn->authenticated ? BATCH_MAX : 1;
-    size_t used = 0;
-    s->args.len = 0;
-    b->count = 0;
-    b->status = RESP_MORE;
-    b->result.missing = 1;
-    while (b->count < max && used < length) {
-        b->status =
-            resp_parse(&conn->parser, data + used, length - used, &limits, &s->args, &b->result);
-        if (b->status == RESP_MORE || b->status == RESP_ERROR) break;
-        used += b->result.consumed;
-        struct parsed *p = &b->commands[b->count];
-        b->ends[b->count] = used;
-        b->firsts[b->count] = b->result.first;
-        p->argc = b->status == RESP_NOTHING ? 0 : b->result.argc;
-        b->count++;
-        // An inline command's arguments may be in the one line that the parser keeps.
-        if (data[used - b->result.consumed] != '*') break;
-    }
-    struct table *table = &s->keyspace->dbs[conn->db].table;
-    for (int i = 0; i < b->count; i++) {
-        struct parsed *p = &b->commands[i];
-        p->argv = NULL;
-        p->spec = NULL;
-        if (p->argc == 0) continue; // and no argument may ever have come: no array of them
-        p->argv = s->args.v + b->firsts[i];
-        const struct command *spec = command_find(p->argv[0]);
-        if (spec && spec->subcommand_count > 0 && p->argc > 1)
-            spec = command_find_sub(spec, p->argv[1]);
-        if (!spec || (spec->arity > 0 ? p->argc != spec->arity : p->argc < -spec->arity)) continue;
-        p->spec = spec;
-        route(conn, p);
-        if (p->hashed_arg && p->shard == s->id && !s->intents.lent && b->count > 1)
-            table_prefetch(table, p->hash);
-    }
-    if (b->count < 2 || s->intents.lent) return;
-    uint32_t further = 0; // the commands whose entry is not in its bucket
-    for (int i = 0; i < b->count; i++) {
-        const struct parsed *p = &b->commands[i];
-        if (p->spec && p->hashed_arg && p->shard == s->id)
-            further |= (uint32_t)table_prefetch_entry(table, p->hash) << i;
-    }
-    for (; further != 0; further &= further - 1)
-        table_prefetch_overflow(table, b->commands[__builtin_ctz(further)].hash);
-}
-
-size_t dispatch_bytes(struct connection *conn, char *data, size_t length) {
-    ASSERT_CONNECTION(conn);
-    size_t used = 0;
-    while (used < length && !conn->stalls && !conn->closing) {
-        struct batch b;
-        parse_batch(conn, &b, data + used, length - used);
-        int i = 0;
-        for (; i < b.count && !conn->stalls && !conn->closing; i++)
-            if (b.commands[i].argc > 0 && !start(conn, &b.commands[i])) break;
-        if (i < b.count || conn->closing || conn->stalls) {
-            // What was parsed beyond the last started command is parsed again later.
-            resp_parser_fini(&conn->parser);
-            resp_parser_init(&conn->parser);
-            if (i > 0) used += b.ends[i - 1];
-            break;
-        }
-        if (b.count > 0) used += b.ends[b.count - 1];
-        if (b.status == RESP_ERROR) {
-            reply_now(conn, b.result.error);
-            connection_close_after_reply(conn);
-            return length;
-        }
-        if (b.status == RESP_MORE) break;
-    }
-    return used;
 }

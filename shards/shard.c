@@ -16,6 +16,7 @@
 #include "engine/base/log.h"
 #include "engine/base/prefetch.h"
 #include "net/listener.h"
+#include "shards/batch.h"
 #include "shards/connection.h"
 #include "shards/fanout.h"
 #include "shards/lazyfree.h"
@@ -332,8 +333,13 @@ static void assign(struct shard *s, int fd, bool is_unix) {
 }
 
 static void handle_events(struct shard *s, struct io_event *events, int count) {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count;) {
         struct io_event *event = &events[i];
+        if (event->kind == IO_RECV) {
+            i += batch_receive(s, event, count - i);
+            continue;
+        }
+        i++;
         if (event->kind == IO_ACCEPT)
             assign(s, event->result, event->tag != 0);
         else if (event->kind != IO_WAKE)

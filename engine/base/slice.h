@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -28,6 +29,38 @@ static inline struct slice slice_text(const char *text) {
 
 static inline bool slice_equal(struct slice a, struct slice b) {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/** The same, without a call for the short words and keys that are compared most. */
+static inline bool slice_equal_short(struct slice a, struct slice b) {
+    if (a.n != b.n) return false;
+    if (a.n > 32) return memcmp(a.p, b.p, a.n) == 0;
+    if (a.n < 4) {
+        // The first, the middle and the last byte are all of them.
+        return a.n == 0 ||
+               (a.p[0] == b.p[0] && a.p[a.n / 2] == b.p[a.n / 2] && a.p[a.n - 1] == b.p[a.n - 1]);
+    }
+    size_t at = 0;
+    uint64_t x, y;
+    uint32_t v, w;
+    for (; a.n - at >= 8; at += 8) {
+        memcpy(&x, a.p + at, 8);
+        memcpy(&y, b.p + at, 8);
+        if (x != y) return false;
+    }
+    if (at == a.n) return true;
+    // The last bytes, together with some that have been compared already.
+    if (a.n >= 8) {
+        memcpy(&x, a.p + a.n - 8, 8);
+        memcpy(&y, b.p + a.n - 8, 8);
+        return x == y;
+    }
+    memcpy(&v, a.p, 4);
+    memcpy(&w, b.p, 4);
+    if (v != w) return false;
+    memcpy(&v, a.p + a.n - 4, 4);
+    memcpy(&w, b.p + a.n - 4, 4);
+    return v == w;
 }
 
 /** Bytes of all slices together. */

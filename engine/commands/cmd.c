@@ -35,8 +35,48 @@ static inline struct db *db_at(const struct cmd *c, struct slice key, uint32_t i
     return &ks->dbs[index];
 }
 
+static const struct table *table_at(const struct cmd *c, int arg) {
+    return &db_at(c, c->argv[arg], c->db)->table;
+}
+
+/** Moves the window to the keys from arg on and starts their loads: buckets first, then entries. */
+static void look_ahead_from(const struct cmd *c, int arg) {
+    struct look_ahead *a = c->ahead;
+    uint32_t further = 0;
+    a->first = arg;
+    a->count = 0;
+    for (int i = arg; a->count < LOOK_AHEAD && i < c->argc; i += a->step) {
+        uint64_t hash = key_of(any_keyspace(c->view), c->argv[i]).hash;
+        a->hashes[a->count++] = hash;
+        table_prefetch(table_at(c, i), hash);
+    }
+    for (int i = 0; i < a->count; i++) {
+        const struct table *table = table_at(c, arg + i * a->step);
+        further |= (uint32_t)table_prefetch_entry(table, a->hashes[i]) << i;
+    }
+    for (; further != 0; further &= further - 1) {
+        int i = __builtin_ctz(further);
+        table_prefetch_overflow(table_at(c, arg + i * a->step), a->hashes[i]);
+    }
+}
+
+static __attribute__((noinline)) uint64_t hash_ahead(const struct cmd *c, int arg) {
+    const struct look_ahead *a = c->ahead;
+    if (arg < a->first || arg >= a->first + a->count * a->step) look_ahead_from(c, arg);
+    ASSERT_DEV((arg - a->first) % a->step == 0);
+    return a->hashes[(arg - a->first) / a->step];
+}
+
+void cmd_look_ahead(struct cmd *c, struct look_ahead *ahead, int step) {
+    ASSERT(step > 0);
+    ahead->first = ahead->count = 0;
+    ahead->step = step;
+    c->ahead = ahead;
+}
+
 static inline uint64_t hash_at(const struct cmd *c, int arg) {
     if (likely(arg == c->hashed_arg)) return c->hashed;
+    if (c->ahead != NULL) return hash_ahead(c, arg);
     return key_of(any_keyspace(c->view), c->argv[arg]).hash;
 }
 

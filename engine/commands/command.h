@@ -42,12 +42,13 @@ struct cmd {
     struct reply *reply;
     const struct view *view;
     const struct engine_settings *settings;
-    int64_t now_ms;  // wall clock of this loop pass ...
-    int64_t now_us;  // ... and the same in microseconds (TIME)
-    uint32_t db;     // selected database
-    uint32_t flags;  // CMD_CTX_*
-    int hashed_arg;  // argv index whose hash is known (0: none) ...
-    uint64_t hashed; // ... and the hash
+    int64_t now_ms;           // wall clock of this loop pass ...
+    int64_t now_us;           // ... and the same in microseconds (TIME)
+    uint32_t db;              // selected database
+    uint32_t flags;           // CMD_CTX_*
+    int hashed_arg;           // argv index whose hash is known (0: none) ...
+    uint64_t hashed;          // ... and the hash
+    struct look_ahead *ahead; // NULL, or see cmd_look_ahead()
 };
 enum {
     CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
@@ -194,6 +195,19 @@ struct db *cmd_db(const struct cmd *c, struct slice key);
 struct db *cmd_db_at(const struct cmd *c, struct slice key, uint32_t index);
 /** The key at argv[arg] with its hash. */
 struct key cmd_key(const struct cmd *c, int arg);
+
+#define LOOK_AHEAD 32
+/** Keys of one command whose hashes are known and whose entries are on their way to the cache. */
+struct look_ahead {
+    int first, step, count; // arguments first, first + step, ...
+    uint64_t hashes[LOOK_AHEAD];
+};
+/**
+ * For a command that is going to look up many keys one after the other, every step-th argument from
+ * some point on: lets the loads of a window of them overlap. *ahead is the caller's, for as long as
+ * the command runs.
+ */
+void cmd_look_ahead(struct cmd *c, struct look_ahead *ahead, int step);
 
 /** A found key: everything a command needs to read or change it. */
 struct found {

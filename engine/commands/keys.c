@@ -44,6 +44,8 @@ bool keys__arg_db(struct cmd *c, int arg, uint32_t *out) {
 
 void keys_del(struct cmd *c) {
     int64_t deleted = 0;
+    struct look_ahead ahead;
+    cmd_look_ahead(c, &ahead, 1);
     for (int i = 1; i < c->argc; i++) {
         struct found f = cmd_peek(c, i);
         if (f.ref.entry == NULL) continue;
@@ -58,12 +60,16 @@ void keys_unlink(struct cmd *c) { keys_del(c); }
 
 void keys_exists(struct cmd *c) {
     int64_t n = 0;
+    struct look_ahead ahead;
+    cmd_look_ahead(c, &ahead, 1);
     for (int i = 1; i < c->argc; i++) n += keys__look(c, i).ref.entry != NULL;
     reply_int(c->reply, n);
 }
 
 void keys_touch(struct cmd *c) {
     int64_t n = 0;
+    struct look_ahead ahead;
+    cmd_look_ahead(c, &ahead, 1);
     for (int i = 1; i < c->argc; i++) {
         struct found f = keys__look(c, i);
         if (f.ref.entry == NULL) continue;

@@ -31,6 +31,8 @@ void string_get(struct cmd *c) {
 }
 
 void string_mget(struct cmd *c) {
+    struct look_ahead ahead;
+    cmd_look_ahead(c, &ahead, 1);
     reply_array(c->reply, (size_t)c->argc - 1);
     for (int i = 1; i < c->argc; i++) {
         struct found f = cmd_read(c, i);

@@ -200,12 +200,16 @@ static void set_pairs(struct cmd *c) {
 
 void string_mset(struct cmd *c) {
     if (!in_pairs(c)) return;
+    struct look_ahead ahead;
+    cmd_look_ahead(c, &ahead, 2);
     set_pairs(c);
     reply_ok(c->reply);
 }
 
 void string_msetnx(struct cmd *c) {
     if (!in_pairs(c)) return;
+    struct look_ahead ahead;
+    cmd_look_ahead(c, &ahead, 2);
     for (int i = 1; i < c->argc; i += 2) {
         struct found f = cmd_write(c, i);
         if (f.ref.entry != NULL) {

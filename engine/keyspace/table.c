@@ -14,6 +14,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 #include "engine/base/prefetch.h"
+#include "engine/keyspace/entry_layout.h"
 #include "engine/base/hash.h"
 #include "engine/keyspace/table_memory.h"
 #include "engine/keyspace/table_overflow.h"
@@ -75,12 +76,13 @@ void table_prefetch_overflow(const struct table *t, uint64_t hash) {
     }
 }
 
-static bool key_is(const struct entry *e, struct slice key) {
+static inline bool key_is(const struct entry *e, struct slice key) {
     // The first comparison reads the header's length alone, in the line that the key starts in.
-    uint8_t klen = key.n < 255 ? (uint8_t)key.n : 255;
+    uint8_t klen = key.n < ENTRY__LONG_KEY ? (uint8_t)key.n : ENTRY__LONG_KEY;
     if (e->klen != klen) return false;
-    struct slice own = entry_key(e);
-    return own.n == key.n && memcmp(own.p, key.p, key.n) == 0;
+    if (unlikely(klen == ENTRY__LONG_KEY)) return slice_equal(entry_key(e), key);
+    const char *own = (const char *)e + entry__key_offset(e->flags, e->encoding);
+    return slice_equal_short(slice_of(own, klen), key);
 }
 
 static __attribute__((noinline)) struct table_ref find_overflow(uint64_t link, struct slice key,

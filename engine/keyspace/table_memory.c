@@ -5,9 +5,9 @@
 // only where it is used. When little address space is to be had (RLIMIT_AS), a smaller piece is
 // reserved, and when that is full its pages move to a larger one, by page tables and not by
 // copying. A large array stands on huge pages (where the system lets programs ask for them): random
-// lookups in it then hardly miss the TLB, which in a virtual machine costs as much as the cache miss
-// itself. Invariant: bytes of the mapping behind `committed`, rounded up to a huge page if the array
-// is large, are inaccessible and hold no memory. Called by table.c only.
+// lookups in it then hardly miss the TLB, which in a virtual machine costs as much as the cache
+// miss itself. Invariant: bytes of the mapping behind `committed`, rounded up to a huge page if the
+// array is large, are inaccessible and hold no memory. Called by table.c only.
 #include "engine/keyspace/table_memory.h"
 
 #include <errno.h>
@@ -167,7 +167,7 @@ void table__memory_shrink(struct table *t, uint64_t nbuckets) {
         char *p = (char *)t->buckets + from;
         if (madvise(p, end - from, MADV_DONTNEED) != 0) return;
         if (mprotect(p, end - from, PROT_NONE) != 0) {
-            // No second mapping is to be had: the space stays usable and counted, without its pages.
+            // No second mapping is to be had: the space stays usable and counted, but empty.
             return;
         }
     }

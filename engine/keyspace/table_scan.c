@@ -47,8 +47,7 @@ void table_each_in(const struct table *t, uint64_t bucket,
     uint64_t *array = link == 0 ? NULL : table__link_array(link);
     size_t in_slots = link == 0 ? TABLE_BUCKET_SLOTS : TABLE__LAST;
     size_t in_array = link == 0 ? 0 : table__link_count(link);
-    for (size_t i = 0; i < in_slots && slots[i] != 0; i++)
-        prefetch_read(table__entry(slots[i]));
+    for (size_t i = 0; i < in_slots && slots[i] != 0; i++) prefetch_read(table__entry(slots[i]));
     for (size_t i = 0; i < in_slots && slots[i] != 0; i++) visit(context, table__entry(slots[i]));
     for (size_t i = 0; i < in_array; i++) visit(context, table__entry(array[i]));
 }

@@ -7,6 +7,10 @@
 #ifndef TORC_ENGINE_KEYSPACE_TABLE_SLOTS_H
 #define TORC_ENGINE_KEYSPACE_TABLE_SLOTS_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "engine/base/assert.h"
 #include "engine/base/hash.h"
 #include "engine/keyspace/table.h"
@@ -79,13 +83,31 @@ static inline uint64_t table__link(uint64_t *array, size_t count) {
     return table__slot(array, count, TABLE_LINK_CODE);
 }
 
+#ifdef __SSE2__
+/** Of four slots, the upper halves. */
+static inline __m128i table__upper4(const uint64_t *slots) {
+    __m128 low = _mm_castsi128_ps(_mm_load_si128((const __m128i *)slots));
+    __m128 high = _mm_castsi128_ps(_mm_load_si128((const __m128i *)(slots + 2)));
+    return _mm_castps_si128(_mm_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+#endif
+
 /** Bit i is set when slot i has the tag. The last bit may belong to a link: the caller masks it. */
 static inline uint32_t table__match8(const uint64_t *slots, uint64_t tag) {
+#ifdef __SSE2__
+    const int shift = TABLE_TAG_SHIFT - 32;
+    __m128i wanted = _mm_set1_epi32((int)tag);
+    __m128i a = _mm_cmpeq_epi32(_mm_srli_epi32(table__upper4(slots), shift), wanted);
+    __m128i b = _mm_cmpeq_epi32(_mm_srli_epi32(table__upper4(slots + 4), shift), wanted);
+    __m128i both = _mm_packs_epi32(a, b);
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(both, _mm_setzero_si128()));
+#else
     uint32_t matches = 0;
     for (unsigned i = 0; i < TABLE_BUCKET_SLOTS; i++) {
         matches |= (uint32_t)(slots[i] >> TABLE_TAG_SHIFT == tag) << i;
     }
     return matches;
+#endif
 }
 
 /** The content of the last slot in use of a bucket that is not empty. */
