@@ -377,6 +377,28 @@ static enum resp_status parse_inline(struct resp_parser *parser, char *data, siz
     return result->argc == 0 ? RESP_NOTHING : RESP_COMMAND;
 }
 
+/**
+ * The common command in one go: a few short arguments that are all there. Returns where it ends, or
+ * NULL; then nothing has been done.
+ */
+static inline const char *parse_whole(const char *p, const char *end,
+                                      const struct resp_limits *limits, struct resp_args *args) {
+    unsigned n = (unsigned char)p[1] - (unsigned)'0';
+    if (n - 1 > 8 || p[2] != '\r') return NULL;
+    args_reserve(args, n);
+    struct slice *v = args->v + args->len;
+    p += 4;
+    for (unsigned i = 0; i < n; i++) {
+        if (end - p < 7) return NULL;
+        int64_t bulk = bulk_header_short(&p);
+        if (bulk < 0 || bulk > limits->bulk_max || end - p < bulk + 2) return NULL;
+        v[i] = slice_of(p, (size_t)bulk);
+        p += bulk + 2;
+    }
+    args->len += n;
+    return p;
+}
+
 enum resp_status resp_parse(struct resp_parser *parser, char *data, size_t length,
                             const struct resp_limits *limits, struct resp_args *args,
                             struct resp_result *result) {
@@ -389,6 +411,13 @@ enum resp_status resp_parse(struct resp_parser *parser, char *data, size_t lengt
     const char *p = data;
     if (likely(parser->args_left == 0)) {
         if (unlikely(data[0] != '*')) return parse_inline(parser, data, length, args, result);
+        const char *whole = length >= 4 ? parse_whole(data, end, limits, args) : NULL;
+        if (likely(whole != NULL)) {
+            result->consumed = (size_t)(whole - data);
+            result->argc = (int)(args->len - result->first);
+            parser->line_scanned = 0;
+            return RESP_COMMAND;
+        }
         enum resp_status status = array_header(parser, data, end, limits, result, &p);
         if (unlikely(status != RESP_COMMAND)) return status;
     } else {

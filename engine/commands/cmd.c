@@ -168,29 +168,23 @@ static inline void touch_unless_asked_not_to(struct cmd *c, const struct found *
     if (likely((c->flags & CMD_CTX_NO_TOUCH) == 0)) touch(c, f);
 }
 
-struct found cmd_read(struct cmd *c, int arg) {
-    struct found f;
-    find(c, &f, c->argv[arg], hash_at(c, arg), c->db);
-    if (f.ref.entry == NULL) {
-        f.db->keyspace->stats.misses++;
-        return f;
+void cmd__read(struct cmd *c, int arg, struct found *f) {
+    find(c, f, c->argv[arg], hash_at(c, arg), c->db);
+    if (f->ref.entry == NULL) {
+        f->db->keyspace->stats.misses++;
+        return;
     }
-    f.db->keyspace->stats.hits++;
-    touch_unless_asked_not_to(c, &f);
-    return f;
+    f->db->keyspace->stats.hits++;
+    touch_unless_asked_not_to(c, f);
 }
 
-struct found cmd_write(struct cmd *c, int arg) {
-    struct found f;
-    find(c, &f, c->argv[arg], hash_at(c, arg), c->db);
-    if (f.ref.entry != NULL) touch_unless_asked_not_to(c, &f);
-    return f;
+void cmd__write(struct cmd *c, int arg, struct found *f) {
+    find(c, f, c->argv[arg], hash_at(c, arg), c->db);
+    if (f->ref.entry != NULL) touch_unless_asked_not_to(c, f);
 }
 
-struct found cmd_peek(struct cmd *c, int arg) {
-    struct found f;
-    find(c, &f, c->argv[arg], hash_at(c, arg), c->db);
-    return f;
+void cmd__peek(struct cmd *c, int arg, struct found *f) {
+    find(c, f, c->argv[arg], hash_at(c, arg), c->db);
 }
 
 struct found cmd_find_at(struct cmd *c, struct slice key, uint32_t db) {

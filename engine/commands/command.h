@@ -219,14 +219,14 @@ struct found {
  * Looks a key up to read it: expired counts as absent (and is deleted unless the view is frozen);
  * counts hit or miss; updates access information.
  */
-struct found cmd_read(struct cmd *c, int arg);
+static inline struct found cmd_read(struct cmd *c, int arg);
 /** Looks a key up to change it: the same without counting hits. */
-struct found cmd_write(struct cmd *c, int arg);
+static inline struct found cmd_write(struct cmd *c, int arg);
 /**
  * Looks a key up without touching access information or counting (TTL, TYPE, EXISTS-like
  * introspection: OBJECT).
  */
-struct found cmd_peek(struct cmd *c, int arg);
+static inline struct found cmd_peek(struct cmd *c, int arg);
 /** The same for a key that is not at an argument of the selected database. */
 struct found cmd_find_at(struct cmd *c, struct slice key, uint32_t db);
 /** Whether the entry's time has passed: it counts as absent. */
@@ -261,5 +261,29 @@ extern const char error_not_float[];   // "ERR value is not a valid float"
 extern const char error_no_such_key[]; // "ERR no such key"
 extern const char
     error_out_of_range[]; // "ERR index out of range" is LSET's; this is "ERR value is out of range"
+
+// Filled where the caller has it: returned by value, it would be copied right after it was written
+// piece by piece, which stalls the processor.
+void cmd__read(struct cmd *c, int arg, struct found *f);
+void cmd__write(struct cmd *c, int arg, struct found *f);
+void cmd__peek(struct cmd *c, int arg, struct found *f);
+
+static inline struct found cmd_read(struct cmd *c, int arg) {
+    struct found f;
+    cmd__read(c, arg, &f);
+    return f;
+}
+
+static inline struct found cmd_write(struct cmd *c, int arg) {
+    struct found f;
+    cmd__write(c, arg, &f);
+    return f;
+}
+
+static inline struct found cmd_peek(struct cmd *c, int arg) {
+    struct found f;
+    cmd__peek(c, arg, &f);
+    return f;
+}
 
 #endif
