@@ -30,7 +30,7 @@ def _text(x, y, text, size=13, anchor="start", colour="#1e293b", weight="normal"
 
 
 def _cost_metric(row):
-    return "bytes_per_key" if row["name"] == "memory" else "cpu_us_per_command"
+    return row["metric"]
 
 
 def _nice_limit(values):
@@ -107,7 +107,7 @@ def svg(result):
         limits.append(_nice_limit([e["ratio"][pick(r)] for r in rows
                                    for e in r["servers"].values() if pick(r) in e["ratio"]]))
     groups, bottom = _groups(rows, names, limits, xs)
-    axes = _axis(xs[0], TOP - 6, bottom, limits[0], "Cost: CPU time per command, bytes per key",
+    axes = _axis(xs[0], TOP - 6, bottom, limits[0], "Cost: CPU time per command, bytes",
                  f"relative to {result['baseline']}, shorter is better")
     axes += _axis(xs[1], TOP - 6, bottom, limits[1], "Throughput: commands per second",
                   f"relative to {result['baseline']}, longer is better")

@@ -92,7 +92,8 @@ class TorcLoad(Generator):
     def fill(self, server, s):
         _run([self.path, *self._target(server), "--preload-only", "--connections",
               str(FILL_CONNECTIONS), "--keys", str(s.keys), "--key-size", str(s.key_size),
-              "--value-size", str(s.value_size), "--quiet"], self.cpus, FILL_S)
+              "--value-size", str(s.value_size), "--quiet",
+              *(["--ttl", str(s.ttl_s)] if s.ttl_s else [])], self.cpus, FILL_S)
 
     def measure(self, server, s, cpus, seed):
         argv = [self.path, *self._target(server), "--seconds", str(self.seconds),
@@ -128,18 +129,18 @@ class Memtier(Generator):
                 "--hide-histogram"]
 
     def supports(self, scenario):
-        return scenario.mget == 0
+        return scenario.mget == 0 and not scenario.zipfian
 
     def fill(self, server, s):
         _run([*self._common(server, s), "-t", "1", "-c", str(FILL_CONNECTIONS), "--ratio", "1:0",
-              "--key-pattern", "P:P", "-n", "allkeys", "--pipeline", "50"], self.cpus, FILL_S)
+              "--key-pattern", "P:P", "-n", "allkeys", "--pipeline", "50",
+              *([f"--expiry-range={s.ttl_s}-{s.ttl_s}"] if s.ttl_s else [])], self.cpus, FILL_S)
 
     def measure(self, server, s, cpus, seed):
         threads = self.threads(s.connections, cpus)
-        pattern = "Z:Z" if s.zipfian else "R:R"
         argv = [*self._common(server, s), "-t", str(threads), "-c",
                 str(s.connections // threads), "--pipeline", str(s.pipeline), "--ratio", s.ratio,
-                "--key-pattern", pattern, "--test-time", str(max(1, round(self.seconds))),
+                "--key-pattern", "R:R", "--test-time", str(max(1, round(self.seconds))),
                 "--print-percentiles", "50,99,99.9", "--distinct-client-seed"]
         result, output = self._json_run(argv, "--json-out-file", cpus, self.seconds + MARGIN_S)
         if "handle error response" in output:
@@ -153,14 +154,20 @@ class Memtier(Generator):
                         percentiles["p99.00"] * 1000, percentiles["p99.90"] * 1000)
 
 
-def choose(wanted, torc_load_path, cpus, seconds):
-    """The generator to use: `wanted` is 'memtier', 'torc-load' or None for what is there."""
+def available(wanted, torc_load_path, cpus, seconds):
+    """The generators to use, the preferred one first.
+
+    `wanted` is 'memtier', 'torc-load', or None for memtier where it is there and can express the
+    scenario, torc-load for the rest.
+    """
     memtier = shutil.which("memtier_benchmark")
-    if wanted == "memtier" or (wanted is None and memtier):
-        if not memtier:
-            raise LoadError("memtier_benchmark is not on PATH")
-        return Memtier(memtier, cpus, seconds)
-    if not os.access(torc_load_path, os.X_OK):
-        raise LoadError(f"no load generator: memtier_benchmark is not on PATH and {torc_load_path}"
-                        " is not built (tools/build makes it)")
-    return TorcLoad(torc_load_path, cpus, seconds)
+    if wanted == "memtier" and not memtier:
+        raise LoadError("memtier_benchmark is not on PATH")
+    found = []
+    if memtier and wanted != "torc-load":
+        found.append(Memtier(memtier, cpus, seconds))
+    if wanted != "memtier":
+        if not os.access(torc_load_path, os.X_OK):
+            raise LoadError(f"{torc_load_path} is not built (tools/build makes it)")
+        found.append(TorcLoad(torc_load_path, cpus, seconds))
+    return found

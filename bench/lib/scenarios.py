@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is measured: one row for each scenario.
+"""What is measured: one row for each scenario, with its aims.
 
 A scenario is data only. `compare` groups scenarios that need the same data set and the same kind of
 server, so that a server is started and filled once for each group and round.
 """
 
 from dataclasses import dataclass, replace
+
+CPU = "cpu_us_per_command"
+PER_KEY = "bytes_per_key"
+PER_CONNECTION = "bytes_per_connection"
+QUICK_CONNECTIONS = 500
 
 
 @dataclass(frozen=True)
@@ -22,33 +27,52 @@ class Scenario:
     mget: int = 0
     unix: bool = False
     shards: int = 1
-    is_memory: bool = False
-    is_default: bool = False
+    ttl_s: int = 0
+    metric: str = CPU  # the figure that the aims are about
+    # Aims for torc: at most so many times Redis's or the floor's figure, at most so much.
+    aim_redis: float | None = None
+    aim_floor: float | None = None
+    aim_absolute: float | None = None
+    is_default: bool = True
 
     def group(self):
         """Scenarios with equal groups can share a running, filled server."""
-        return (self.keys, self.key_size, self.value_size, self.unix, self.shards, self.is_memory)
+        return (self.keys, self.key_size, self.value_size, self.unix, self.shards, self.ttl_s,
+                self.metric)
+
+    def is_memory(self):
+        return self.metric != CPU
+
+    def has_floor(self):
+        """The floor holds nothing and has one thread."""
+        return not self.is_memory() and self.shards == 1
 
 
 ALL = [
-    Scenario("p1", "no pipeline", is_default=True),
-    Scenario("p10", "pipeline 10", pipeline=10, is_default=True),
-    Scenario("p50", "pipeline 50", pipeline=50, is_default=True),
-    Scenario("memory", "bytes per key", is_memory=True, is_default=True),
-    Scenario("conn1", "1 connection", connections=1),
-    Scenario("conn8", "8 connections", connections=8),
-    Scenario("zipfian", "Zipfian keys, pipeline 10", pipeline=10, zipfian=True),
-    Scenario("mget100", "MGET of 100 keys", mget=100, ratio="0:1"),
-    Scenario("1k", "values of 1 KiB", value_size=1024, keys=200_000),
-    Scenario("64k", "values of 64 KiB", value_size=65536, keys=5_000),
-    Scenario("unix", "Unix socket", unix=True),
-    Scenario("shards2", "2 shards, no pipeline", shards=2),
-    Scenario("shards2-p10", "2 shards, pipeline 10", shards=2, pipeline=10),
-    Scenario("shards2-p50", "2 shards, pipeline 50", shards=2, pipeline=50),
+    Scenario("p50", "pipeline 50", pipeline=50, aim_redis=0.30, aim_floor=1.7),
+    Scenario("p10", "pipeline 10", pipeline=10, aim_redis=0.50, aim_floor=1.25),
+    Scenario("p1", "no pipeline", aim_redis=0.80, aim_floor=1.10),
+    Scenario("unix", "no pipeline, Unix socket", unix=True, aim_redis=0.75, aim_floor=1.10),
+    Scenario("mget100", "MGET of 100 keys, per key", mget=100, ratio="0:1", aim_redis=0.30),
+    Scenario("1k", "values of 1 KiB, pipeline 10", value_size=1024, keys=500_000, pipeline=10,
+             aim_redis=0.60, aim_floor=1.3),
+    Scenario("64k", "values of 64 KiB, no pipeline", value_size=65536, keys=10_000,
+             aim_redis=1.0, aim_floor=1.15),
+    Scenario("zipf10m", "10 M keys, 100-byte values, Zipfian, pipeline 50", pipeline=50,
+             keys=10_000_000, value_size=100, zipfian=True, aim_redis=0.35, aim_floor=2.0),
+    Scenario("shards2", "2 shards, no pipeline", shards=2, aim_redis=1.10),
+    Scenario("shards2-p10", "2 shards, pipeline 10", shards=2, pipeline=10, aim_redis=0.65),
+    Scenario("shards2-p50", "2 shards, pipeline 50", shards=2, pipeline=50, aim_redis=0.30),
+    Scenario("memory", "bytes per key", keys=2_000_000, metric=PER_KEY, aim_absolute=72),
+    Scenario("memory-ttl", "bytes per key with a TTL", keys=2_000_000, ttl_s=100_000,
+             metric=PER_KEY, aim_absolute=80),
+    Scenario("idle", "bytes per idle connection", connections=5000, keys=1, metric=PER_CONNECTION,
+             aim_absolute=512),
+    Scenario("zipfian", "Zipfian keys, pipeline 10", pipeline=10, zipfian=True, is_default=False),
 ]
 
 
-def select(names, keys=None, memory_keys=None):
+def select(names, keys=None, memory_keys=None, is_quick=False):
     """The scenarios called `names` (comma-separated; 'default', 'all'), in the table's order.
 
     `keys` caps the key space, `memory_keys` sets the number of keys behind bytes per key.
@@ -69,9 +93,11 @@ def select(names, keys=None, memory_keys=None):
     for s in ALL:
         if s.name not in wanted:
             continue
-        if s.is_memory and memory_keys:
+        if s.metric == PER_KEY and memory_keys:
             s = replace(s, keys=memory_keys)
-        elif not s.is_memory and keys:
+        elif s.metric == PER_CONNECTION and is_quick:
+            s = replace(s, connections=QUICK_CONNECTIONS)
+        elif not s.is_memory() and keys:
             s = replace(s, keys=min(s.keys, keys))
         chosen.append(s)
     return chosen

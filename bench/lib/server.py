@@ -8,6 +8,7 @@ ends them (PR_SET_PDEATHSIG).
 
 import ctypes
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -30,11 +31,15 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """How to start one kind of server. `unix_args` is what makes it listen on {socket} as well."""
+    """How to start one kind of server. `unix_args` is what makes it listen on {socket} as well.
+
+    One that is not filled holds no data: it answers constants.
+    """
 
     name: str
     command: str
     unix_args: str = ""
+    is_filled: bool = True
 
     def can_unix(self):
         return bool(self.unix_args) or "{socket}" in self.command
@@ -45,10 +50,12 @@ class Kind:
 
 
 def child_setup(cpus):
-    """What a child does before exec: keep to `cpus`, and end with this process."""
+    """What a child does before exec: keep to `cpus`, end with this process, have many files."""
+    files = (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2
 
     def setup():
         os.sched_setaffinity(0, cpus)
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     return setup
@@ -63,15 +70,16 @@ def _port_is_taken(port):
 class Server:
     """One running server. Use stop() at the end, whatever happens."""
 
-    def __init__(self, kind, port, cpus, shards=1, unix=False):
+    def __init__(self, kind, port, cpus, scenario):
         if _port_is_taken(port):
             raise ServerError(f"port {port} is already in use (choose another with --port)")
         self.kind = kind
         self.port = port
         self.dir = tempfile.mkdtemp(prefix="torc-bench-")
-        self.socket = os.path.join(self.dir, "s.sock") if unix else None
+        self.socket = os.path.join(self.dir, "s.sock") if scenario.unix else None
         self.version = ""
-        argv = kind.argv(unix, port=port, dir=self.dir, shards=shards,
+        argv = kind.argv(scenario.unix, port=port, dir=self.dir, shards=scenario.shards,
+                         value_size=scenario.value_size,
                          socket=os.path.join(self.dir, "s.sock"))
         self.log_path = os.path.join(self.dir, "server.log")
         self.process = None
@@ -164,3 +172,14 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+KNOWN = {
+    "redis": Kind("redis", "redis-server --port {port} --dir {dir} --save '' --appendonly no",
+                  "--unixsocket {socket}"),
+    "valkey": Kind("valkey", "valkey-server --port {port} --dir {dir} --save '' --appendonly no",
+                   "--unixsocket {socket}"),
+    "dragonfly": Kind("dragonfly", "dragonfly --port {port} --dir {dir} --dbfilename= "
+                      "--proactor_threads {shards} --logtostderr", "--unixsocket {socket}"),
+    "pogocache": Kind("pogocache", "pogocache -p {port} --threads {shards}", "-s {socket}"),
+}

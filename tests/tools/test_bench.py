@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The parts of bench/ that turn measurements into figures, verdicts, tables and charts."""
+import pathlib
+import sys
+import xml.dom.minidom
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+# The tests' own `lib` may be loaded already: the benchmarks' package has the same name.
+kept = {name: sys.modules.pop(name) for name in list(sys.modules)
+        if name == "lib" or name.startswith("lib.")}
+from lib import chart, scenarios, table  # noqa: E402
+for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
+    del sys.modules[name]
+sys.modules.update(kept)
+sys.path.remove(str(ROOT / "bench"))
+
+
+def speed(cpu, per_s=1000.0):
+    return {"cpu_us_per_command": cpu, "commands_per_s": per_s, "p50_us": 10.0, "p99_us": 20.0,
+            "p999_us": 200.0}
+
+
+def result(samples, names=("torc", "redis", "floor")):
+    chosen = [s for s in scenarios.ALL if s.name in samples]
+    return {"baseline": "redis", "scenarios": table.summarize(samples, chosen, names, "redis"),
+            "servers": [{"name": n, "version": "1"} for n in names],
+            "settings": {"rounds": 3, "seconds": 1.0, "load": "x"},
+            "machine": {"cpu": "c", "kernel": "k"}}
+
+
+def test_ratios_are_taken_within_each_round():
+    # The machine was twice as slow in the second round: ratios do not notice.
+    ratios = table.ratios([speed(1.0), speed(2.2), speed(1.2)],
+                          [speed(2.0), speed(4.0), speed(2.0)])
+    assert ratios["cpu_us_per_command"] == pytest.approx(0.55)
+    assert table.ratios([speed(1.0)], []) == {}
+
+
+@pytest.mark.parametrize("torc, floor, met", [(1.0, 0.9, [True, True]), (1.7, 1.0, [False, False]),
+                                              (1.0, 0.5, [True, False])])
+def test_verdicts_hold_figures_against_aims(torc, floor, met):
+    rows = result({"p10": {"torc": [speed(torc)], "redis": [speed(2.0)],
+                           "floor": [speed(floor)]}})["scenarios"]
+    verdicts = rows[0]["verdicts"]
+    assert [v["against"] for v in verdicts] == ["redis", "floor"]
+    assert [v["met"] for v in verdicts] == met
+    assert verdicts[0]["value"] == pytest.approx(torc / 2.0)
+    assert verdicts[1]["value"] == pytest.approx(torc / floor)
+
+
+def test_what_was_not_measured_is_not_met():
+    rows = result({"p10": {"torc": [speed(0.1)]}})["scenarios"]
+    assert [(v["value"], v["met"]) for v in rows[0]["verdicts"]] == [(None, False)] * 2
+    shown = table.aims_markdown(result({"p10": {"torc": [speed(0.1)]}}))
+    assert "not measured (aim 0.5x)" in shown and "NOT met: redis, floor" in shown
+
+
+def test_memory_is_held_against_an_absolute_aim():
+    memory = {"memory": {"torc": [{"bytes_per_key": 77.0}], "redis": [{"bytes_per_key": 141.0}]}}
+    shown = table.aims_markdown(result(memory))
+    assert "77.0 (aim 72)" in shown and "NOT met: absolute" in shown
+    memory["memory"]["torc"] = [{"bytes_per_key": 70.0}]
+    assert "| met |" in table.aims_markdown(result(memory))
+
+
+def test_the_tables_show_medians_and_ratios():
+    text = table.markdown(result({
+        "p1": {"torc": [speed(1.0), speed(3.0), speed(2.0)], "redis": [speed(4.0)] * 3},
+        "idle": {"torc": [{"bytes_per_connection": 400.0}],
+                 "redis": [{"bytes_per_connection": 800.0}]}}))
+    assert "| no pipeline | torc | 2 (0.50x) | 1,000 (1.00x) | 10.0 (1.00x) |" in text
+    assert "|  | redis | 4 | 1,000 |" in text
+    assert "| bytes per idle connection | torc | 400.0 (0.50x) |" in text
+    assert table.aims_markdown(result({"zipfian": {"torc": [speed(1.0)]}})) == ""
+
+
+def test_every_aim_of_the_table_has_a_scenario():
+    aims = {s.name: (s.aim_redis, s.aim_floor, s.aim_absolute) for s in scenarios.ALL
+            if s.aim_redis or s.aim_floor or s.aim_absolute}
+    assert set(aims) == {s.name for s in scenarios.ALL if s.is_default}
+    for s in scenarios.ALL:
+        assert s.aim_floor is None or s.has_floor(), s.name
+
+
+def test_selecting_scenarios():
+    assert [s.name for s in scenarios.select("p1,p50")] == ["p50", "p1"]
+    assert {s.name for s in scenarios.select("all")} == {s.name for s in scenarios.ALL}
+    capped = {s.name: s for s in scenarios.select("all", 1000, 5000, is_quick=True)}
+    assert capped["zipf10m"].keys == 1000 and capped["memory"].keys == 5000
+    assert capped["idle"].connections == scenarios.QUICK_CONNECTIONS
+    with pytest.raises(ValueError, match="unknown scenario 'p2'"):
+        scenarios.select("p1,p2")
+
+
+def test_the_chart_is_xml_and_names_all_servers():
+    names = ("torc", "redis", "floor", "a<b")
+    svg = chart.svg(result({"p1": {n: [speed(1.0)] for n in names},
+                            "memory": {"torc": [{"bytes_per_key": 70.0}],
+                                       "redis": [{"bytes_per_key": 140.0}]}}, names))
+    document = xml.dom.minidom.parseString(svg)
+    texts = ["".join(n.data for n in t.childNodes) for t in document.getElementsByTagName("text")]
+    assert any(t.startswith("a<b") for t in texts)
+    assert "bytes per key" in texts and "0.50x" in texts
