@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 # The tests' own `lib` may be loaded already: the benchmarks' package has the same name.
 kept = {name: sys.modules.pop(name) for name in list(sys.modules)
         if name == "lib" or name.startswith("lib.")}
-from lib import chart, scenarios, table  # noqa: E402
+from lib import callgrind, chart, guarding, page, scenarios, table  # noqa: E402
 for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
     del sys.modules[name]
 sys.modules.update(kept)
@@ -104,3 +104,101 @@ def test_the_chart_is_xml_and_names_all_servers():
     texts = ["".join(n.data for n in t.childNodes) for t in document.getElementsByTagName("text")]
     assert any(t.startswith("a<b") for t in texts)
     assert "bytes per key" in texts and "0.50x" in texts
+
+
+# ---- bench/guard -------------------------------------------------------------------------------
+
+CALLGRIND_FILE = """# callgrind format
+version: 1
+positions: line
+events: Ir D1mr
+
+ob=(1) /build/torc-driver
+fl=(1) /src/net/resp_parser.c
+fn=(1) dispatch_bytes
+12 100 1
++3 20
+fi=(2) /src/engine/keyspace/table.c
+* 7 2
+cob=(2) /lib/x86_64-linux-gnu/libc.so.6
+cfi=(3) ???
+cfn=(2) memcpy
+calls=3 -4
+15 900 40
+fe=(1)
+-2 5
+
+ob=(2)
+fl=(3)
+fn=(2)
+0 900 40
+
+totals: 1032 43
+"""
+
+
+def test_callgrind_files_are_read_without_the_costs_of_calls():
+    events, costs = callgrind.parse(CALLGRIND_FILE.splitlines(keepends=True))
+    place = callgrind.Place
+    assert events == ["Ir", "D1mr"]
+    assert costs == {
+        place("/build/torc-driver", "/src/net/resp_parser.c", "dispatch_bytes"): [125, 1],
+        place("/build/torc-driver", "/src/engine/keyspace/table.c", "dispatch_bytes"): [7, 2],
+        place("/lib/x86_64-linux-gnu/libc.so.6", "???", "memcpy"): [900, 40]}
+    assert list(callgrind.by_stage(costs).items()) == [
+        ("copy and compare (libc)", [900, 40]), ("parse", [125, 1]), ("look up, prefetch", [7, 2])]
+
+
+def test_no_source_of_the_path_is_without_a_stage():
+    sources = [p.relative_to(ROOT).as_posix() for layer in ("engine", "net", "shards")
+               for p in (ROOT / layer).rglob("*.[ch]")]
+    lost = [s for s in sources
+            if callgrind.stage_of(callgrind.Place("torc-driver", "/src/" + s, "f")) == "other"]
+    assert {s for s in lost if not s.startswith("engine/base/")} == set()
+
+
+SETTING = {"compiler": "12.2.0", "allocator": "mimalloc-2.0.9"}
+COMMITTED = {**SETTING, "instructions_per_command": {"get": 1000.0, "set": 2000.0}}
+
+
+@pytest.mark.parametrize("figures, is_good, said", [
+    ({"get": 1000.0, "set": 2000.0}, True, "2 figures, none grew by more than 3%"),
+    ({"get": 1029.0, "set": 2059.0}, True, "none grew"),
+    ({"get": 1031.0, "set": 2000.0}, False, "get grew by 3.1%, more than 3%"),
+    ({"get": 900.0, "set": 2000.0}, True, "better: bench/guard --update"),
+    ({"get": 1000.0, "new": 1.0}, False, "new is not in bench/guard.json"),
+])
+def test_the_guard_turns_red_when_a_figure_grows(figures, is_good, said):
+    text, good = guarding.judge(SETTING, figures, COMMITTED)
+    assert good is is_good
+    assert said in text
+
+
+def test_the_guard_compares_nothing_on_another_compiler_and_says_so():
+    text, good = guarding.judge({**SETTING, "compiler": "13.1"}, {"get": 5000.0}, COMMITTED)
+    assert good
+    assert "NOT compared: compiler is 13.1, the figures are of 12.2.0" in text
+    assert "5000.0 instructions" in text
+
+
+def test_the_list_of_the_driver():
+    setting, known = guarding.read_list("compiler: 12.2.0\nallocator: m 1\nscenario: get 1\n"
+                                        "scenario: mget-100 100\n")
+    assert setting == {"compiler": "12.2.0", "allocator": "m 1"}
+    assert known == {"get": 1, "mget-100": 100}
+
+
+def test_the_stages_add_up():
+    text = guarding.stages_markdown("get", ["Ir", "D1mr", "D1mw", "DLmr", "DLmw"],
+                                    {"parse": [300, 1, 2, 3, 4], "reply": [100, 0, 0, 0, 1]}, 2)
+    assert "| parse | 150.0 | 75.0% | 1.50 | 3.50 |" in text
+    assert "| all | 200.0 | 100.0% | 1.50 | 4.00 |" in text
+
+
+def test_text_goes_between_its_marks(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("a\n<!-- stages:begin -->\nold\n<!-- stages:end -->\nb\n")
+    page.write(path, "stages", "new")
+    assert path.read_text() == "a\n<!-- stages:begin -->\nnew\n<!-- stages:end -->\nb\n"
+    with pytest.raises(ValueError, match="no marks"):
+        page.write(path, "aims", "new")
