@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A batch goes through four steps: parse (pieces of several connections, as far as there is room),
-// resolve (row, hash, shard) with the bucket's line asked for, prefetch of the entries, run. Owns
+// A batch goes through five steps: parse (pieces of several connections, as far as there is room),
+// resolve (row, hash, shard), enter the other shards it needs (visit.h), prefetch of buckets and
+// entries, run. Owns
 // nothing beyond a call; argument slices are in the shard's `args`. Runs on the connections' shard.
 // Invariants: bytes count as used exactly when their command has been started; a command that may
 // not start yet leaves its bytes, and those behind it, in place; a connection has one piece of a
@@ -10,6 +11,7 @@
 
 #include "engine/base/prefetch.h"
 #include "shards/dispatch.h"
+#include "shards/visit.h"
 
 #define BATCH_COMMANDS 64 // bits of a mask in prefetch()
 #define BATCH_PIECES   32
@@ -39,6 +41,7 @@ static void batch_init(struct batch *b, struct shard *s) {
     b->pieces = b->count = 0;
     b->has_inline = false;
     s->args.len = 0;
+    visit_leave(s); // until prepare() has resolved all commands
 }
 
 // ---- parse -------------------------------------------------------------------------------------
@@ -77,43 +80,56 @@ static bool has_room(const struct batch *b) {
 
 // ---- resolve and prefetch ----------------------------------------------------------------------
 
-static inline bool is_prefetched(const struct shard *s, const struct parsed *p) {
-    return p->argc > 0 && p->spec && p->hashed_arg && p->shard == s->id;
-}
-
-static const struct table *table_of(const struct piece *piece) {
+/** The table that a command will look into for its one key, if it is there to be looked into. */
+static inline const struct table *table_of(const struct piece *piece, const struct parsed *p) {
     const struct connection *conn = piece->conn;
-    return &conn->shard->keyspace->dbs[conn->db].table;
+    if (p->argc == 0 || !p->spec || !p->hashed_arg) return NULL;
+    const struct shard *at = visit_at(conn->shard, p->shard);
+    return at && !at->intents.lent ? &at->keyspace->dbs[conn->db].table : NULL;
 }
 
-static void prefetch_piece(struct batch *b, const struct piece *piece) {
-    const struct table *table = table_of(piece);
+static void prefetch_buckets(const struct batch *b, const struct piece *piece) {
+    for (int i = piece->first; i < piece->end; i++) {
+        const struct table *table = table_of(piece, &b->commands[i]);
+        if (table) table_prefetch(table, b->commands[i].hash);
+    }
+}
+
+static void prefetch_entries(const struct batch *b, const struct piece *piece) {
     uint64_t further = 0; // the commands whose entry is not in its bucket
-    for (int i = piece->first; i < piece->end; i++)
-        if (is_prefetched(b->shard, &b->commands[i]))
-            further |= (uint64_t)table_prefetch_entry(table, b->commands[i].hash) << i;
-    for (; further != 0; further &= further - 1)
-        table_prefetch_overflow(table, b->commands[__builtin_ctzll(further)].hash);
+    for (int i = piece->first; i < piece->end; i++) {
+        const struct table *table = table_of(piece, &b->commands[i]);
+        if (table) further |= (uint64_t)table_prefetch_entry(table, b->commands[i].hash) << i;
+    }
+    for (; further != 0; further &= further - 1) {
+        const struct parsed *p = &b->commands[__builtin_ctzll(further)];
+        table_prefetch_overflow(table_of(piece, p), p->hash);
+    }
 }
 
-/** Finds out what all the commands are, and starts the loads of what they will touch. */
+/**
+ * Finds out what all the commands are, enters the shards that they need, and starts the loads of
+ * what they will touch.
+ */
 static void prepare(struct batch *b) {
     struct shard *s = b->shard;
-    bool prefetch = b->count > 1 && !s->intents.lent;
     struct last_name last = {.spec = NULL};
+    bool alone = s->fleet->nshards == 1, prefetch = b->count > 1;
     for (int n = 0; n < b->pieces; n++) {
         const struct piece *piece = &b->piece[n];
-        const struct table *table = table_of(piece);
         for (int i = piece->first; i < piece->end; i++) {
             struct parsed *p = &b->commands[i];
             if (unlikely(p->argc == 0)) continue;
             p->argv = s->args.v + b->firsts[i];
             dispatch_resolve(piece->conn, p, &last);
-            if (prefetch && is_prefetched(s, p)) table_prefetch(table, p->hash);
+            const struct table *table = alone && prefetch ? table_of(piece, p) : NULL;
+            if (table) table_prefetch(table, p->hash);
         }
     }
+    if (!alone) visit_begin(s, b->commands, b->count);
     if (!prefetch) return;
-    for (int n = 0; n < b->pieces; n++) prefetch_piece(b, &b->piece[n]);
+    for (int n = 0; n < b->pieces && !alone; n++) prefetch_buckets(b, &b->piece[n]);
+    for (int n = 0; n < b->pieces; n++) prefetch_entries(b, &b->piece[n]);
 }
 
 // ---- run ---------------------------------------------------------------------------------------
@@ -154,6 +170,7 @@ size_t batch_bytes(struct connection *conn, char *data, size_t length) {
         add_piece(&b, conn, data + used, length - used);
         prepare(&b);
         used += run_piece(&b, &b.piece[0], &stopped);
+        visit_end(conn->shard);
         if (stopped || b.piece[0].status == RESP_MORE) break;
         if (b.piece[0].status == RESP_ERROR) {
             refuse_protocol(conn, b.result.error);
@@ -179,6 +196,7 @@ int batch_receive(struct shard *s, struct io_event *events, int count) {
     size_t used[BATCH_PIECES];
     bool stopped[BATCH_PIECES];
     for (int n = 0; n < b.pieces; n++) used[n] = run_piece(&b, &b.piece[n], &stopped[n]);
+    visit_end(s);
     // Only now, because it parses anew: what the batch had no room for, and what has to be kept.
     for (int n = 0; n < b.pieces; n++) {
         struct connection *conn = b.piece[n].conn;

@@ -16,6 +16,7 @@
 #include "shards/batch.h"
 #include "shards/multi.h"
 #include "shards/request.h"
+#include "shards/visit.h"
 
 struct connection *connection_new(struct shard *s, const struct accepted *accepted) {
     struct connection *conn = mem_alloc_aligned(sizeof *conn, MAILBOX_LINE);
@@ -271,6 +272,7 @@ void connection_close(struct connection *conn) {
 
 /** What a closing connection still has to do before its socket can go, and what after. */
 static void finish_closing(struct connection *conn) {
+    visit_return(conn->shard);
     if (conn->work && conn->work->blocking) conn->work->end(conn->work, NULL);
     if (conn->watches) multi_unwatch(conn);
     if (!conn->io_closing && conn->owed == 0 && !conn->work && conn->out.len == 0 &&

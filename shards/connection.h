@@ -68,11 +68,9 @@ struct connection {
     uint32_t references;
     uint32_t stalls; // enum connection_stall
 
-    // Pipeline order (DESIGN: a command carries how many predecessors must be done). Counted only
-    // while something is owed.
-    uint64_t issued;        // commands given a number so far
-    uint64_t write_barrier; // number of the latest write, plus one
-    _Atomic uint64_t done;  // how many of the issued have been executed
+    uint64_t issued;           // requests given a number so far
+    uint32_t under_way;        // requests that have not come back yet ...
+    uint32_t writes_under_way; // ... those of them that write
     // Large replies of requests: whoever executes one looks here first, so that a client that asks
     // for much and reads nothing costs a bounded amount.
     _Atomic uint64_t turn;        // number of the request that runs whatever `large_bytes` says

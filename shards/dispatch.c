@@ -16,6 +16,7 @@
 #include "shards/request.h"
 #include "shards/session.h"
 #include "shards/transaction.h"
+#include "shards/visit.h"
 
 // ---- finding out what a command is -------------------------------------------------------------
 
@@ -145,7 +146,8 @@ void dispatch_resolve(struct connection *conn, struct parsed *p, struct last_nam
 
 // ---- running -----------------------------------------------------------------------------------
 
-static void run_here(struct connection *conn, const struct parsed *p) {
+/** Runs a command now, on the keyspace of `at`: the own shard, or one that is being visited. */
+static void run_here(struct connection *conn, const struct parsed *p, const struct shard *at) {
     struct shard *s = conn->shard;
     struct reply r;
     connection_reply_begin(conn, &r);
@@ -153,10 +155,11 @@ static void run_here(struct connection *conn, const struct parsed *p) {
                     .argc = p->argc,
                     .argv = p->argv,
                     .reply = &r,
-                    .view = shard_view(s, p->write),
+                    .view = shard_view(at, p->write),
                     .settings = &s->settings,
-                    .now_ms = s->now_ms,
-                    .now_us = s->now_us,
+                    // Time does not go back for a key: its owner may have read the clock later.
+                    .now_ms = s->now_ms > at->now_ms ? s->now_ms : at->now_ms,
+                    .now_us = s->now_us > at->now_us ? s->now_us : at->now_us,
                     .db = conn->db,
                     .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0,
                     .hashed_arg = p->hashed_arg,
@@ -165,13 +168,25 @@ static void run_here(struct connection *conn, const struct parsed *p) {
     connection_reply_end(conn, &r);
 }
 
+static bool is_relaxed(const struct shard *s) {
+    return s->config->pipeline_order == CONFIG_ORDER_RELAXED;
+}
+
 /**
- * Runs a command over keys of this shard now if nothing is in its way; else as a request that
- * waits.
+ * Runs a command over keys of one shard now, if that is this shard or a visited one and nothing is
+ * in its way; else as a request.
  */
-static void run_on_own_shard(struct connection *conn, const struct parsed *p) {
+static void run_over_keys(struct connection *conn, const struct parsed *p) {
     struct shard *s = conn->shard;
-    if (unlikely(s->intents.parts > 0)) {
+    const struct shard *at = visit_at(s, p->shard);
+    // What is on its way to the same shard may not be passed, also where order is relaxed.
+    bool behind = at != s && conn->under_way > 0 && is_relaxed(s);
+    if (!at || unlikely(behind)) {
+        request_start(request_new(conn, p));
+        return;
+    }
+    if (unlikely(at->intents.parts > 0)) {
+        ASSERT(at == s);
         uint64_t hash;
         bool write;
         if (s->intents.lent || request_conflict(s, p->spec, p->argc, p->argv, p->hashed_arg,
@@ -180,22 +195,8 @@ static void run_on_own_shard(struct connection *conn, const struct parsed *p) {
             return;
         }
     }
-    if (likely(conn->owed == 0)) {
-        run_here(conn, p);
-        return;
-    }
-    uint64_t need = s->config->pipeline_order == CONFIG_ORDER_RELAXED ? 0
-                    : p->write                                        ? conn->issued
-                                                                      : conn->write_barrier;
-    if (atomic_load_explicit(&conn->done, memory_order_acquire) < need) {
-        request_start(request_new(conn, p));
-        return;
-    }
-    conn->issued++;
-    if (p->write) conn->write_barrier = conn->issued;
-    run_here(conn, p);
-    atomic_fetch_add_explicit(&conn->done, 1, memory_order_release);
-    s->progressed = true;
+    if (at != s) s->stats.visits++;
+    run_here(conn, p, at);
 }
 
 static bool is_paused(const struct connection *conn, const struct command *spec) {
@@ -204,13 +205,6 @@ static bool is_paused(const struct connection *conn, const struct command *spec)
     if (!s->pause_writes_only) return true;
     if (spec->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) return true;
     return conn->in_multi && strcmp(spec->name, "exec") == 0 && multi_writes(conn->multi);
-}
-
-/** Makes the connection wait for its requests under way. False: nothing is under way. */
-static bool drain_first(struct connection *conn) {
-    if (conn->owed == 0) return false;
-    connection_stall(conn, STALL_DRAIN);
-    return true;
 }
 
 /** CLIENT REPLY SKIP covers exactly one command. */
@@ -232,22 +226,25 @@ static bool must_wait(struct connection *conn) {
 
 /**
  * Whether nothing about the command, its connection or the shard asks for a closer look, so that it
- * can simply be run: the way of nearly all commands.
+ * can simply be run on the keyspace of `at`: the way of nearly all commands.
  */
-static inline bool is_plain(const struct connection *conn, const struct parsed *p) {
+static inline bool is_plain(const struct connection *conn, const struct parsed *p,
+                            const struct shard *at) {
     const struct shard *s = conn->shard;
-    return p->spec && p->shard == s->id &&
-           (s->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
+    return p->spec && at &&
+           (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
             (uint32_t)!conn->authenticated | (uint32_t)s->outbox_full) == 0 &&
            s->pause_until_ms == 0 && connection_unsent(conn) < CONNECTION_OUTPUT_HIGH;
 }
 
 bool dispatch_start(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
-    if (likely(is_plain(conn, p))) {
+    const struct shard *at = visit_at(s, p->shard);
+    if (likely(is_plain(conn, p, at))) {
         conn->commands++;
         conn->last_command = p->spec;
-        run_here(conn, p);
+        s->stats.visits += at != s;
+        run_here(conn, p, at);
         return true;
     }
     if (must_wait(conn)) return false;
@@ -270,8 +267,9 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     bool barrier = !queue && (several || (handler && handler->barrier));
     if (unlikely(is_paused(conn, spec))) {
         connection_stall(conn, STALL_PAUSE);
-    } else if (unlikely(barrier)) {
-        drain_first(conn);
+    } else if (unlikely(conn->owed > 0) &&
+               (barrier || (!queue && p->shard < SHARD_ANY && request_is_early(conn, p)))) {
+        connection_stall(conn, STALL_DRAIN);
     }
     if (unlikely(conn->stalls)) {
         conn->reply_mode = reply_mode;
@@ -285,11 +283,9 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         session_run(conn, handler, p);
     else if (several)
         transaction_command(conn, p);
-    else if (p->shard == s->id)
-        run_on_own_shard(conn, p);
     else if (p->shard == SHARD_ANY)
-        run_here(conn, p);
+        run_here(conn, p, s);
     else
-        request_start(request_new(conn, p));
+        run_over_keys(conn, p);
     return true;
 }

@@ -54,7 +54,6 @@ void held_add(struct shard *s, struct request *r) {
         run_add(s, r, r);
         return;
     }
-    ASSERT(first->run_last->need <= r->need);
     first->run_last->held_next = r;
     first->run_last = r;
 }

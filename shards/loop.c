@@ -12,8 +12,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 
-#define LOOP_EVENTS  512
-#define HELD_SPIN_NS 20000 // how long a shard looks for what its held requests wait for
+#define LOOP_EVENTS 512
 
 static void name_and_pin(const struct loop *loop) {
     char name[16];
@@ -36,24 +35,10 @@ static bool fleet_is_finished(const struct shard *s) {
     return true;
 }
 
-/**
- * Whether to look again rather than sleep. The writes of one pipeline run in turn on different
- * shards: a shard whose held requests wait for their turn gets it much sooner than it could be put
- * to sleep and woken, as long as the others run at the same time.
- */
-static bool is_in_turn(const struct shard *s, uint64_t commands, int64_t *last_turn_ns) {
-    if (s->stats.commands != commands) *last_turn_ns = s->now_ns;
-    return s->held_first && s->now_ns - *last_turn_ns < HELD_SPIN_NS;
-}
-
-static void run(struct shard *s, bool may_spin) {
+static void run(struct shard *s) {
     struct io_event events[LOOP_EVENTS];
-    uint64_t commands = 0;
-    int64_t last_turn_ns = 0;
     for (;;) {
         int64_t sleep_ns = shard_sleep_ns(s);
-        if (may_spin && is_in_turn(s, commands, &last_turn_ns)) sleep_ns = 0;
-        commands = s->stats.commands;
         bool sleeping = sleep_ns > 0 && shard_sleep_begin(s);
         int count = io_poll(s->io, events, LOOP_EVENTS, sleeping ? sleep_ns : 0);
         if (sleeping) shard_sleep_end(s);
@@ -92,7 +77,7 @@ void *loop_main(void *argument) {
     loop->error = start(loop, &io, &s);
     pthread_barrier_wait(loop->ready);
     pthread_barrier_wait(loop->ready);
-    if (!atomic_load(loop->abandoned)) run(s, loop->may_spin);
+    if (!atomic_load(loop->abandoned)) run(s);
     // All shards have ended their last pass before the first one's io goes: a late wake-up finds
     // it alive.
     pthread_barrier_wait(loop->ready);

@@ -16,8 +16,7 @@
 struct loop {
     struct fleet *fleet;
     uint32_t id;
-    int cpu;       // to pin to; -1: none
-    bool may_spin; // no more shards than CPUs: another shard runs while this one looks for it
+    int cpu; // to pin to; -1: none
     struct config *config;
     uint64_t random_seed;
     const struct listener_set *listeners; // shard 0 accepts

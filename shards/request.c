@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Requests: made on the connection's shard, executed on the shard that owns the keys, freed where
-// they were made. Invariant of pipeline order: a write runs only when all its predecessors on the
-// connection have been executed, a read when all earlier writes have; `connection->done` counts
-// executions, so one comparison decides. Called by dispatch.c, multi.c and the pass of shard.c.
+// they were made. Invariant of pipeline order: a write starts only when nothing of its connection
+// is under way, a read when no write is; so what has been sent may run whenever it arrives. Called
+// by dispatch.c, multi.c and the pass of shard.c.
 #include "shards/request.h"
 
 #include <string.h>
@@ -134,8 +134,6 @@ static void request_execute(struct shard *s, struct request *r) {
         shard_run(s, &c);
     }
     keep_reply(r, &s->scratch);
-    atomic_fetch_add_explicit(&r->connection->done, 1, memory_order_release);
-    s->progressed = true;
     if (r->origin == s->id)
         request_returned(r);
     else
@@ -144,7 +142,6 @@ static void request_execute(struct shard *s, struct request *r) {
 
 bool request_is_due(const struct request *r) {
     struct connection *conn = r->connection;
-    if (atomic_load_explicit(&conn->done, memory_order_acquire) < r->need) return false;
     if (likely(atomic_load_explicit(&conn->large_bytes, memory_order_relaxed) <
                CONNECTION_LARGE_HIGH))
         return true;
@@ -158,7 +155,7 @@ static void run_ordered(struct shard *s, struct request *r) {
 }
 
 void request_arrive(struct shard *s, struct request *r) {
-    // What is due may not pass what is held: without strict order it could be the same key.
+    // What is due may not pass what is held: it could be the same key.
     if (unlikely(!r->ordered && (!request_is_due(r) || held_has(s, r->connection)))) {
         held_add(s, r);
         s->stats.held_requests++;
@@ -177,10 +174,9 @@ void request_start(struct request *r) {
     struct connection *conn = r->connection;
     struct shard *s = conn->shard;
     ASSERT_SHARD(s);
-    bool strict = s->config->pipeline_order == CONFIG_ORDER_STRICT;
-    r->need = !strict ? 0 : r->write ? conn->issued : conn->write_barrier;
     r->number = ++conn->issued;
-    if (r->write) conn->write_barrier = conn->issued;
+    conn->under_way++;
+    conn->writes_under_way += r->write;
     if (r->shard == s->id) {
         request_arrive(s, r);
     } else {
@@ -189,9 +185,17 @@ void request_start(struct request *r) {
     }
 }
 
+bool request_is_early(const struct connection *conn, const struct parsed *p) {
+    if (conn->shard->config->pipeline_order == CONFIG_ORDER_RELAXED) return false;
+    return (p->write ? conn->under_way : conn->writes_under_way) > 0;
+}
+
 void request_returned(struct request *r) {
+    struct connection *conn = r->connection;
     r->done = true;
-    connection_mark(r->connection);
+    conn->under_way--;
+    conn->writes_under_way -= r->write;
+    connection_mark(conn);
 }
 
 void request_collect(struct connection *conn) {

@@ -3,7 +3,7 @@
 // A request: a command that could not simply be executed where and when it was read. It carries
 // its own copy of the arguments (one contiguous piece, so the receive buffer is free at once and
 // the executing shard reads sequential memory), goes to the shard that owns its keys, waits there
-// for the predecessors of its pipeline and for keys that a transaction holds, is executed, and
+// for keys that a transaction holds, is executed, and
 // returns with the reply. It also keeps a place in the connection's order of replies when the
 // reply is known already.
 #ifndef TORC_SHARDS_REQUEST_H
@@ -31,8 +31,7 @@ struct request {
     struct multi *multi; // EXEC as a whole on one shard; else NULL
     struct slice *argv;
     uint64_t hash;   // of the key at hashed_arg
-    uint64_t need;   // predecessors that must have been executed
-    uint64_t number; // its place among the connection's issued commands, from 1
+    uint64_t number; // its place among the connection's requests, from 1
     uint32_t argc, db;
     uint32_t origin, shard; // connection's shard, executing shard
     int32_t hashed_arg;
@@ -65,20 +64,19 @@ struct request *request_new(struct connection *conn, const struct parsed *p);
 void request_answered(struct connection *conn, struct buf *reply);
 void request_free(struct request *r);
 
-/**
- * Sends it to its shard (or starts it here), ordered behind its predecessors unless `ordered` is
- * false.
- */
+/** Sends it to its shard, or starts it here. It is not early. */
 void request_start(struct request *r);
+/** Connection's shard: whether a command has to wait for predecessors that are under way. */
+bool request_is_early(const struct connection *conn, const struct parsed *p);
 /**
  * Executing shard: a request has arrived, or its wait is over: hold, park, or execute and answer.
  */
 void request_arrive(struct shard *s, struct request *r);
-/** Executing shard: looks at the held again; starts those whose predecessors are done. */
+/** Executing shard: looks at the held again; starts those whose turn has come. */
 void request_poll_held(struct shard *s);
 /** Executing shard: whether a held one could run now (asked before sleeping). */
 bool request_held_is_due(const struct shard *s);
-/** Executing shard: whether it may run now, as to its predecessors and the replies not yet read. */
+/** Executing shard: whether it may run now, as to the large replies that were not read yet. */
 bool request_is_due(const struct request *r);
 /** Connection's shard: it is back. */
 void request_returned(struct request *r);

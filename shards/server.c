@@ -119,7 +119,6 @@ static void make_fleet(struct server *sv) {
         sv->loops[i] = (struct loop){.fleet = sv->fleet,
                                      .id = i,
                                      .cpu = pin ? cpus[i] : -1,
-                                     .may_spin = sv->nshards <= allowed,
                                      .config = sv->config,
                                      .random_seed = seeds[1] + i,
                                      .listeners = &sv->listeners,

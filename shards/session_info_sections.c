@@ -302,13 +302,14 @@ static void write_shards(const struct info *info, struct buf *out) {
         const struct info_snapshot *snap = &info->by_shard[i];
         const struct statistics *st = &snap->stats;
         buf_printf(out,
-                   "shard%u:keys=%llu,connections=%llu,commands=%llu,remote_requests=%llu,"
+                   "shard%u:keys=%llu,connections=%llu,commands=%llu,remote_requests=%llu,visits=%"
+                   "llu,awaited=%llu,"
                    "transactions=%llu,retried=%llu,held=%llu,messages=%llu,wakeups=%llu,"
                    "passes=%llu,sleeps=%llu\r\n",
                    i, (ull)snap->keyspace.keys, (ull)snap->connections, (ull)st->commands,
-                   (ull)st->remote_requests, (ull)st->transactions, (ull)st->transactions_retried,
-                   (ull)st->held_requests, (ull)st->messages_sent, (ull)st->wakeups_sent,
-                   (ull)st->passes, (ull)st->sleeps);
+                   (ull)st->remote_requests, (ull)st->visits, (ull)st->visits_awaited,
+                   (ull)st->transactions, (ull)st->transactions_retried, (ull)st->held_requests,
+                   (ull)st->messages_sent, (ull)st->wakeups_sent, (ull)st->passes, (ull)st->sleeps);
     }
 }
 

@@ -23,6 +23,7 @@
 #include "shards/multi.h"
 #include "shards/request.h"
 #include "shards/transaction.h"
+#include "shards/visit.h"
 #include "shards/watch.h"
 
 #define TICK_NS            INT64_C(100000000) // housekeeping interval: Redis's default hz
@@ -91,6 +92,8 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     s->frozen = s->view;
     s->frozen.frozen = true;
     s->outboxes = mem_calloc(fleet->nshards * sizeof *s->outboxes);
+    s->visited = mem_calloc(fleet->nshards * sizeof *s->visited);
+    s->visits = mem_calloc(fleet->nshards * sizeof *s->visits);
     s->active_expire = true;
     intents_init(&s->intents);
     statistics_init(&s->stats);
@@ -105,6 +108,8 @@ void shard_free(struct shard *s) {
     ASSERT(s->connection_count == 0);
     for (uint32_t i = 0; i < s->fleet->nshards; i++) outbox_fini(&s->outboxes[i]);
     mem_free(s->outboxes);
+    mem_free(s->visited);
+    mem_free(s->visits);
     keyspace_free(s->keyspace);
     if (s->spare) keyspace_free(s->spare);
     intents_fini(&s->intents);
@@ -447,6 +452,7 @@ static void begin_stop(struct shard *s) {
 void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
                 int64_t mono_ns) {
     ASSERT_SHARD(s);
+    visit_return(s);
     s->now_us = wall_us;
     s->now_ms = wall_us / 1000;
     s->now_ns = mono_ns;
@@ -463,14 +469,16 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     expire(s, count > 0 || s->resumable != NULL);
     free_flushed(s, count > 0 || s->resumable != NULL);
     shard_settle(s);
-    if (s->dirty) finish_connections(s);
     if (s->fleet->nshards > 1) show_keys(s);
+    ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
+    visit_leave(s);
+    if (s->dirty) finish_connections(s);
     bool was_full = s->outbox_full;
     flush_messages(s);
     if (was_full && !s->outbox_full)
         for (struct connection *conn = s->connections.first; conn; conn = conn->next)
             connection_unstall(conn, STALL_OUTBOX);
-    ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
+    visit_leave(s);
 }
 
 int64_t shard_sleep_ns(struct shard *s) {

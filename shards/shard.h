@@ -31,13 +31,15 @@ struct connection;
 struct request;
 struct shard;
 
-/** What a shard shows to the others: one cache line each. */
+/** What a shard shows to the others: two cache lines each. */
 struct shard_face {
     _Alignas(MAILBOX_LINE) _Atomic bool sleeping; // about to wait, or waiting, in io_poll
-    _Atomic bool holding;                         // has requests that wait for their predecessors
-    _Atomic bool closed;                          // stopping, and nothing of its own is left
-    _Atomic uint64_t keys;                        // of all databases, as of the last pass
-    _Atomic uint32_t connections;                 // assigned and not yet gone
+    _Atomic bool holding;         // has requests that wait for their clients to read
+    _Atomic bool closed;          // stopping, and nothing of its own is left
+    _Atomic uint64_t keys;        // of all databases, as of the last pass
+    _Atomic uint32_t connections; // assigned and not yet gone
+    // Who may use the keyspace now (enum visit_door): a line of its own, visitors write it.
+    _Alignas(MAILBOX_LINE) _Atomic uint32_t door;
 };
 
 /** The process-wide part. Made before the threads start, freed after they have ended. */
@@ -89,9 +91,13 @@ struct shard {
 
     struct outbox *outboxes;                // [shard]
     bool outbox_full;                       // some words did not fit: take no new work
-    bool progressed;                        // a connection's order counter moved in this pass
-    struct request *held_first, *held_last; // runs of requests that wait for predecessors: held.c
+    bool progressed;                        // a client has read, or left, in this pass
+    struct request *held_first, *held_last; // runs of requests that wait: held.c
     struct request *held_index[1 << SHARD_HELD_INDEX_BITS];
+
+    bool *visited;          // [shard] whose keyspace we are in: visit.h
+    uint32_t *visits;       // those, in any order ...
+    uint32_t visited_count; // ... and how many
 
     struct connection_list connections;
     uint32_t connection_count;

@@ -83,6 +83,8 @@ void statistics_add(struct statistics *a, const struct statistics *b) {
     a->connections_rejected += b->connections_rejected;
     a->error_replies += b->error_replies;
     a->remote_requests += b->remote_requests;
+    a->visits += b->visits;
+    a->visits_awaited += b->visits_awaited;
     a->transactions += b->transactions;
     a->transactions_retried += b->transactions_retried;
     a->held_requests += b->held_requests;

@@ -45,8 +45,10 @@ struct statistics {
     uint64_t connections_received, connections_rejected;
     uint64_t error_replies;
     uint64_t remote_requests; // commands handed to another shard
+    uint64_t visits;          // commands run in the keyspace of another shard that was away
+    uint64_t visits_awaited;  // times that the owner found a visitor in
     uint64_t transactions, transactions_retried;
-    uint64_t held_requests; // arrived before their predecessors were done
+    uint64_t held_requests; // arrived while large replies were still to be read
     uint64_t messages_sent, wakeups_sent;
     uint64_t passes, sleeps;
     uint64_t reads, writes; // of sockets

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/base/alloc.h"
+#include "shards/visit.h"
 
 struct watch_leg {
     struct parked parked; // first member: waits while the owner's keyspace is lent
@@ -124,6 +125,7 @@ static void remove_expired(struct shard *s, const struct watched_key *w) {
 
 void watch_leg_arrive(struct shard *s, struct watch_leg *leg) {
     ASSERT(leg->shard == s->id);
+    visit_return(s); // a connection that has just gone forgets what it watched
     if (s->intents.lent) {
         intents_park_lent(&s->intents, &leg->parked);
         return;

@@ -219,6 +219,7 @@ def test_pause_ends_by_itself_and_keeps_order(c, connect):
 
 def test_pause_drops_what_a_leaving_client_sent(c, connect):
     other = connect()
+    assert other("PING") == "PONG"  # it has been adopted, so it is listed
     clients = c("CLIENT", "LIST").count(b"id=")
     assert c("CLIENT", "PAUSE", "60000", "WRITE") == "OK"
     try:

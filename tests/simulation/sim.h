@@ -172,6 +172,7 @@ struct world {
     uint32_t weight[SIM_SHARDS_MAX]; // how often a shard is picked
     uint32_t event_chance;           // of 16: an event that could be reported is
     uint32_t piece_max;              // longest piece of bytes
+    uint32_t away_chance;            // of 16: a shard that has ended its pass may be visited
     uint32_t client_chance;          // of 16: the next step is a client's
     uint32_t vanish_chance;          // of 4096 client steps
     uint32_t scale;                  // most runs are short, some are several times as long

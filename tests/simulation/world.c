@@ -12,6 +12,7 @@
 #include "engine/base/num.h"
 #include "shards/connection.h"
 #include "shards/request.h"
+#include "shards/visit.h"
 #include "shards/watch.h"
 #include "tests/simulation/sim.h"
 
@@ -103,6 +104,7 @@ static void world_init(struct world *w, const struct sim_options *options) {
     w->nshards = options->shards ? options->shards : shards;
     w->event_chance = 4 + sim_below(w, 13);
     w->piece_max = 1 + sim_below(w, sim_below(w, 2) ? 16 : 200);
+    w->away_chance = sim_below(w, 17);
     w->client_chance = 1 + sim_below(w, 8);
     w->scale = sim_below(w, 4) ? 1 : 1 + sim_below(w, 8);
     for (uint32_t i = 0; i < w->nshards; i++)
@@ -208,6 +210,8 @@ static void run_shard(struct world *w, uint32_t i) {
         w->sleeping[i] = true;
         w->deadline_ns[i] = s->now_ns + sleep_ns;
     }
+    // Others find it in the kernel, or still in its pass.
+    if (sim_below(w, 16) >= w->away_chance) visit_return(s);
 }
 
 static bool is_runnable(const struct world *w, uint32_t i) {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The doors. Each function runs on the thread of the shard it is given; what it does to another
+// shard goes through that shard's door. Invariants: a keyspace, and what is parked or held for it,
+// is touched by whoever the door says is in; who waits at a door is in nowhere, so nobody waits
+// for ever; a visit ends with its batch. Called by the pass of shard.c and by batch.c.
+#include "shards/visit.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define OWNER_LOOKS   500 // at the door before it sleeps: longer than most batches take
+#define VISITOR_LOOKS 30  // before it sends requests instead: less than their messages cost
+
+static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
+    long rc = syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+    ASSERT(rc >= 0 || errno == EAGAIN || errno == EINTR);
+}
+
+static uint32_t look(_Atomic uint32_t *door) {
+    return atomic_load_explicit(door, memory_order_relaxed);
+}
+
+/** Moves the door from one state to another, if it is in that state. */
+static bool move(_Atomic uint32_t *door, uint32_t from, uint32_t to) {
+    return atomic_compare_exchange_strong(door, &from, to);
+}
+
+// ---- the owner ---------------------------------------------------------------------------------
+
+void visit_leave(struct shard *s) {
+    if (s->fleet->nshards == 1) return;
+    _Atomic uint32_t *door = &s->fleet->faces[s->id].door;
+    if (look(door) == DOOR_OWNED) atomic_store_explicit(door, DOOR_OPEN, memory_order_release);
+}
+
+/** Waits for the visitor, which leaves the door to the owner. */
+static void await(_Atomic uint32_t *door) {
+    for (int i = 0; i < OWNER_LOOKS; i++) {
+        if (atomic_load_explicit(door, memory_order_acquire) == DOOR_OWNED) return;
+        __builtin_ia32_pause();
+    }
+    if (!move(door, DOOR_AWAITED, DOOR_ASLEEP)) return;
+    while (atomic_load_explicit(door, memory_order_acquire) != DOOR_OWNED)
+        futex(door, FUTEX_WAIT_PRIVATE, DOOR_ASLEEP);
+}
+
+void visit_return(struct shard *s) {
+    if (s->fleet->nshards == 1) return;
+    _Atomic uint32_t *door = &s->fleet->faces[s->id].door;
+    if (look(door) == DOOR_OWNED) return;
+    ASSERT(s->visited_count == 0);
+    while (unlikely(!move(door, DOOR_OPEN, DOOR_OWNED))) {
+        if (!move(door, DOOR_VISITED, DOOR_AWAITED)) continue;
+        s->stats.visits_awaited++;
+        await(door);
+        return;
+    }
+}
+
+// ---- the visitor -------------------------------------------------------------------------------
+
+static bool enter(struct shard *s, uint32_t to) {
+    _Atomic uint32_t *door = &s->fleet->faces[to].door;
+    for (int i = 0; !(look(door) == DOOR_OPEN && move(door, DOOR_OPEN, DOOR_VISITED)); i++) {
+        if (i == VISITOR_LOOKS) return false;
+        __builtin_ia32_pause();
+    }
+    s->visited[to] = true;
+    s->visits[s->visited_count++] = to;
+    return true;
+}
+
+static void leave(struct shard *s, uint32_t to) {
+    _Atomic uint32_t *door = &s->fleet->faces[to].door;
+    s->visited[to] = false;
+    if (likely(move(door, DOOR_VISITED, DOOR_OPEN))) return;
+    if (atomic_exchange(door, DOOR_OWNED) == DOOR_ASLEEP) futex(door, FUTEX_WAKE_PRIVATE, 1);
+}
+
+void visit_begin(struct shard *s, const struct parsed *commands, int count) {
+    visit_return(s);
+    ASSERT(s->visited_count == 0);
+    uint32_t refused = s->id; // the latest that was not to be entered
+    for (int i = 0; i < count; i++) {
+        const struct parsed *p = &commands[i];
+        if (p->argc == 0 || !p->spec || p->shard >= s->fleet->nshards) continue;
+        if (p->shard == s->id || p->shard == refused || s->visited[p->shard]) continue;
+        if (!enter(s, p->shard)) {
+            refused = p->shard;
+        } else if (s->fleet->shards[p->shard]->intents.parts > 0) {
+            refused = s->visits[--s->visited_count];
+            leave(s, refused);
+        }
+    }
+}
+
+void visit_end(struct shard *s) {
+    while (s->visited_count > 0) leave(s, s->visits[--s->visited_count]);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Visits: while a shard is away from its keyspace (in the kernel, asleep, or parsing), another may
+// step in and run commands on it: no message, no wake-up, no answer to wait for. A word for each
+// shard, its door, says who is in: the owner, one visitor for the commands of one batch, or nobody.
+// A visitor waits for a moment at most: if somebody stays in, it sends requests. The owner waits
+// until the visitor has left, and comes next, whoever else wants in.
+//
+//          owner leaves             visitor enters
+//   OWNED --------------> OPEN -------------------------> VISITED
+//     ^ <---------------- owner returns <---------------     |  owner returns
+//     |                                   visitor leaves     v
+//     +--------------------- visitor leaves ------------- AWAITED (-> ASLEEP: the owner sleeps)
+#ifndef TORC_SHARDS_VISIT_H
+#define TORC_SHARDS_VISIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shards/request.h"
+#include "shards/shard.h"
+
+enum visit_door { DOOR_OWNED, DOOR_OPEN, DOOR_VISITED, DOOR_AWAITED, DOOR_ASLEEP };
+
+/** Owner: it needs its keyspace again. Waits for a visitor to leave. Nothing if it is in. */
+void visit_return(struct shard *s);
+/** Owner: others may visit from now on. Nothing if it is not in. */
+void visit_leave(struct shard *s);
+
+/**
+ * Visitor, for a batch of commands: comes home, then enters the shards that own their keys, where it
+ * can. A shard with transactions is not visited.
+ */
+void visit_begin(struct shard *s, const struct parsed *commands, int count);
+/** Visitor: leaves them all. Until then nothing may wait. */
+void visit_end(struct shard *s);
+
+/** The shard whose keyspace `s` may use now for this number: itself, or one it visits; or NULL. */
+static inline struct shard *visit_at(struct shard *s, uint32_t shard) {
+    if (likely(shard == s->id)) return s;
+    if (s->visited_count == 0 || shard >= s->fleet->nshards || !s->visited[shard]) return NULL;
+    return s->fleet->shards[shard];
+}
+
+#endif
