@@ -194,6 +194,17 @@ size_t listener_own_text(int fd, char *out, size_t size) {
     return address_text(&a, length, out, size);
 }
 
+void listener_own_host(int fd, char *out, size_t size) {
+    struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof(a);
+    const void *address = NULL;
+    if (getsockname(fd, (struct sockaddr *)&a, &length) != 0) a.ss_family = AF_UNSPEC;
+    if (a.ss_family == AF_INET) address = &((const struct sockaddr_in *)&a)->sin_addr;
+    if (a.ss_family == AF_INET6) address = &((const struct sockaddr_in6 *)&a)->sin6_addr;
+    if (address == NULL || inet_ntop(a.ss_family, address, out, (socklen_t)size) == NULL)
+        out[0] = '\0';
+}
+
 size_t listener_peer_text(int fd, char *out, size_t size) {
     struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof(a);

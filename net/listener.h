@@ -45,5 +45,7 @@ void listener_tune(int fd, bool is_unix, int keepalive_s);
 /** "127.0.0.1:4321", "[::1]:4321", or "path:0" for a Unix socket; of the peer or of our own end. */
 size_t listener_peer_text(int fd, char *out, size_t size);
 size_t listener_own_text(int fd, char *out, size_t size);
+/** The address of our own end without port and brackets; empty when there is none. */
+void listener_own_host(int fd, char *out, size_t size);
 
 #endif

@@ -39,10 +39,14 @@ struct config {
     int64_t unixsocketperm; // octal in the file; 0: leave
     int64_t tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
     bool protected_mode;
-    int64_t shards;     // 0: by affinity and CPU quota
-    bool shard_pinning; // `shard-pinning yes|no`: pin shard threads to CPUs
-    int io_backend;     // enum config_io_backend
-    int pipeline_order; // enum config_pipeline_order
+    int64_t shards;                        // 0: by affinity and CPU quota
+    bool shard_pinning;                    // `shard-pinning yes|no`: pin shard threads to CPUs
+    bool shard_ports;                      // shard i listens on port + 1 + i as a cluster node
+    char *announce_ip, *announce_hostname; // of those nodes; empty: as the client reached us
+    int64_t announce_port;                 // stands for `port` in what they announce; 0: port
+    int endpoint_type;                     // enum config_endpoint
+    int io_backend;                        // enum config_io_backend
+    int pipeline_order;                    // enum config_pipeline_order
     int64_t databases;
     char *requirepass;
     int64_t proto_max_bulk_len, client_query_buffer_limit;
@@ -63,6 +67,7 @@ struct config {
 };
 
 enum config_io_backend { CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_EPOLL };
+enum config_endpoint { CONFIG_ENDPOINT_IP, CONFIG_ENDPOINT_HOSTNAME, CONFIG_ENDPOINT_UNKNOWN };
 enum config_pipeline_order { CONFIG_ORDER_STRICT, CONFIG_ORDER_RELAXED };
 enum config_maxmemory_policy {
     CONFIG_VOLATILE_LRU,

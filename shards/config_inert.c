@@ -20,7 +20,6 @@ static const char *const sanitize_words[] = {"no", "yes", "clients", NULL};
 static const char *const fsync_words[] = {"everysec", "always", "no", NULL};
 static const char *const diskless_load_words[] = {"disabled", "on-empty-db", "swapdb", NULL};
 static const char *const propagation_words[] = {"ignore", "panic", "panic-on-replicas", NULL};
-static const char *const endpoint_words[] = {"ip", "hostname", "unknown-endpoint", NULL};
 static const char *const pubsub_default_words[] = {"allchannels", "resetchannels", NULL};
 static const char *const tls_auth_words[] = {"no", "yes", "optional", NULL};
 
@@ -127,7 +126,7 @@ static bool check_events(const struct slice *words, size_t count, struct buf *er
 
 #define NO_FILES           "torc writes no snapshot and no append-only file"
 #define NO_REPLICATION     "torc does not replicate"
-#define NO_CLUSTER         "torc has no cluster mode"
+#define NO_CLUSTER         "torc is no node of a Redis Cluster; see shard-ports"
 #define NO_TLS             "torc does not speak TLS"
 #define NO_USERS           "torc has no ACL users"
 #define NO_EVICTION        "nothing is evicted"
@@ -280,13 +279,9 @@ static const struct config__row rows[] = {
     INERT(BOOL, "cluster-allow-reads-when-down", "no", 0, NO_CLUSTER),
     INERT(BOOL, "cluster-allow-pubsubshard-when-down", "yes", 0, NO_CLUSTER),
     INERT(MEMORY, "cluster-link-sendbuf-limit", "0", 0, NO_CLUSTER, RANGE(0, INT64_MAX)),
-    INERT(STRING, "cluster-announce-ip", "", 0, NO_CLUSTER),
-    INERT(STRING, "cluster-announce-hostname", "", 0, NO_CLUSTER),
     INERT(STRING, "cluster-announce-human-nodename", "", 0, NO_CLUSTER),
-    INERT(NUMBER, "cluster-announce-port", "0", 0, NO_CLUSTER, RANGE(0, 65535)),
     INERT(NUMBER, "cluster-announce-tls-port", "0", 0, NO_CLUSTER, RANGE(0, 65535)),
     INERT(NUMBER, "cluster-announce-bus-port", "0", 0, NO_CLUSTER, RANGE(0, 65535)),
-    INERT(ENUM, "cluster-preferred-endpoint-type", "ip", 0, NO_CLUSTER, .words = endpoint_words),
     INERT(STRING, "aclfile", "", CONFIG__IMMUTABLE, NO_USERS,
           .stop = "torc has no ACL users: the users of this file would not be enforced"),
     INERT(NUMBER, "acllog-max-len", "128", 0, NO_USERS, RANGE(0, INT64_MAX)),

@@ -6,6 +6,7 @@
 // config__row_at and config__row_find; the rows of Redis's other directives follow in
 // config_inert.c.
 #include <stddef.h>
+#include <string.h>
 
 #include "shards/config_rows.h"
 
@@ -17,6 +18,36 @@ static const char *const enable_words[] = {"no", "yes", "local", NULL};
 static const char *const policy_words[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                            "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
                                            "allkeys-random", "noeviction",   NULL};
+
+static const char *const endpoint_words[] = {"ip", "hostname", "unknown-endpoint", NULL};
+
+#define HOST_MAX 256 // with the zero byte, as in Redis
+
+static bool is_letter_or_digit(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/** At most HOST_MAX - 1 letters, digits, and what else is allowed. */
+static bool check_host(struct slice text, const char *others, const char *length_error,
+                       const char *text_error, struct buf *error) {
+    const char *wrong = text.n >= HOST_MAX ? length_error : NULL;
+    for (size_t i = 0; i < text.n && wrong == NULL; i++)
+        if (!is_letter_or_digit(text.p[i]) && strchr(others, text.p[i]) == NULL) wrong = text_error;
+    if (wrong != NULL) buf_append_text(error, wrong);
+    return wrong == NULL;
+}
+
+static bool check_announced_hostname(const struct slice *words, size_t count, struct buf *error) {
+    (void)count;
+    return check_host(words[0], "-.", "Hostnames must be less than 256 characters",
+                      "Hostnames may only contain alphanumeric characters, hyphens or dots", error);
+}
+
+static bool check_announced_ip(const struct slice *words, size_t count, struct buf *error) {
+    (void)count;
+    return check_host(words[0], "-.:%_", "addresses must be less than 256 characters",
+                      "this is neither an address nor a host name", error);
+}
 
 #define RANGE(from, to) .lower = (from), .upper = (to)
 #define ACTED(kind_, name_, fallback_, flags_, field, note_, ...)                           \
@@ -49,6 +80,9 @@ static const struct config__row rows[] = {
           RANGE(0, CONFIG_SHARDS_MAX)),
     ACTED(BOOL, "shard-pinning", "yes", CONFIG__IMMUTABLE | CONFIG__OWN, shard_pinning,
           "each shard stays on a CPU of its own"),
+    ACTED(BOOL, "shard-ports", "no", CONFIG__IMMUTABLE | CONFIG__OWN, shard_ports,
+          "each shard listens on a port of its own, the first on port + 1, and is a Redis Cluster "
+          "node there"),
     ACTED(ENUM, "io-backend", "auto", CONFIG__IMMUTABLE | CONFIG__OWN, io_backend,
           "how sockets are driven; auto: io_uring where the kernel lets it, else epoll",
           .words = io_backend_words),
@@ -56,6 +90,18 @@ static const struct config__row rows[] = {
           "strict: the writes of one connection become visible in their order, also on different "
           "shards; relaxed: only per shard",
           .words = pipeline_order_words),
+    ACTED(STRING, "cluster-announce-ip", "", CONFIG__ABSENT, announce_ip,
+          "address that shard ports announce; empty: the one by which the client came",
+          .check = check_announced_ip),
+    ACTED(NUMBER, "cluster-announce-port", "0", 0, announce_port,
+          "stands for port in what shard ports announce: shard i is at this + 1 + i; 0: port",
+          RANGE(0, 65535)),
+    ACTED(STRING, "cluster-announce-hostname", "", CONFIG__ABSENT, announce_hostname,
+          "host name that shard ports announce", .check = check_announced_hostname),
+    ACTED(ENUM, "cluster-preferred-endpoint-type", "ip", 0, endpoint_type,
+          "what shard ports send clients to: the address, the host name, or whatever host the "
+          "client used",
+          .words = endpoint_words),
     ACTED(NUMBER, "databases", "16", CONFIG__IMMUTABLE, databases, "databases that SELECT knows",
           RANGE(1, INT32_MAX)),
     ACTED(STRING, "requirepass", "", CONFIG__SENSITIVE | CONFIG__ABSENT, requirepass,

@@ -25,7 +25,8 @@ struct connection *connection_new(struct shard *s, const struct accepted *accept
     conn->shard = s;
     conn->id = accepted->id;
     conn->proto = 2;
-    conn->is_unix = accepted->is_unix;
+    conn->is_unix = accepted->from == ACCEPT_UNIX;
+    conn->cmd_flags = accepted->from == ACCEPT_NODE ? CMD_CTX_NODE : 0;
     conn->authenticated = s->config->requirepass[0] == '\0';
     conn->created_ms = conn->active_ms = s->now_ms;
     resp_parser_init(&conn->parser);
@@ -309,7 +310,7 @@ static void describe_flags(const struct connection *conn, char flags[8]) {
     if (conn->closing) flags[n++] = 'c';
     if (conn->is_unix) flags[n++] = 'U';
     if (conn->no_evict) flags[n++] = 'e';
-    if (conn->no_touch) flags[n++] = 'T';
+    if (conn->cmd_flags & CMD_CTX_NO_TOUCH) flags[n++] = 'T';
     if (n == 0) flags[n++] = 'N';
     flags[n] = '\0';
 }

@@ -79,10 +79,11 @@ struct connection {
     uint64_t large_collected;     // the part of large_bytes that has been put into `out`
 
     uint32_t db;
+    uint32_t cmd_flags; // CMD_CTX_*: what its commands are told
     uint8_t proto;
     uint8_t reply_mode;
     bool authenticated;
-    bool is_unix, no_touch, no_evict;
+    bool is_unix, no_evict;
     bool closing;    // after the replies so far: close
     bool closed;     // IO_CLOSED has come (or is all that is missing)
     bool io_closing; // io_close has been called
@@ -151,6 +152,11 @@ void connection_work_done(struct connection *conn, const void *reply, size_t len
 /** Whether the current command's reply is to be dropped (CLIENT REPLY). */
 static inline bool connection_is_silent(const struct connection *conn) {
     return conn->reply_mode == REPLY_OFF || conn->reply_mode == REPLY_SKIP;
+}
+
+/** Whether the client came by a shard port: to it, the shard is a node of a cluster. */
+static inline bool connection_is_node(const struct connection *conn) {
+    return (conn->cmd_flags & CMD_CTX_NODE) != 0;
 }
 
 /** Bytes of replies not yet taken by the kernel. */

@@ -11,6 +11,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/log.h"
+#include "shards/cluster.h"
 #include "shards/connection.h"
 #include "shards/multi.h"
 #include "shards/request.h"
@@ -161,7 +162,7 @@ static void run_here(struct connection *conn, const struct parsed *p, const stru
                     .now_ms = s->now_ms > at->now_ms ? s->now_ms : at->now_ms,
                     .now_us = s->now_us > at->now_us ? s->now_us : at->now_us,
                     .db = conn->db,
-                    .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0,
+                    .flags = conn->cmd_flags,
                     .hashed_arg = p->hashed_arg,
                     .hashed = p->hash};
     shard_run(s, &c);
@@ -260,6 +261,7 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         refuse(conn, spec, "NOAUTH Authentication required.");
         return true;
     }
+    if (unlikely(connection_is_node(conn)) && !cluster_admits(conn, p)) return true;
     bool several = p->shard == SHARD_SEVERAL;
     const struct session_handler *handler =
         unlikely(spec->where == WHERE_SESSION) ? session_handler(spec) : NULL;

@@ -27,7 +27,7 @@ static void finish(struct fanout *f) {
     buf_free(&bytes);
 }
 
-void fanout_start(struct connection *conn, void *context,
+static void start(struct connection *conn, bool everywhere, void *context,
                   void (*run)(struct shard *s, struct fanout_leg *leg),
                   void (*finish_fn)(struct fanout *f, struct reply *reply)) {
     struct shard *s = conn->shard;
@@ -37,17 +37,29 @@ void fanout_start(struct connection *conn, void *context,
     f->context = context;
     f->run = run;
     f->finish = finish_fn;
-    f->missing = n;
+    f->missing = everywhere ? n : 1;
     f->legs = mem_alloc_aligned((size_t)n * MAILBOX_LINE, MAILBOX_LINE);
     connection_work_begin(conn, &f->work);
     for (uint32_t i = 0; i < n; i++) {
         struct fanout_leg *leg = fanout_leg_at(f, i);
         *leg = (struct fanout_leg){.fanout = f, .shard = i};
-        if (i != s->id) shard_send(s, i, MESSAGE_FANOUT, leg);
+        if (everywhere && i != s->id) shard_send(s, i, MESSAGE_FANOUT, leg);
     }
     struct fanout_leg *own = fanout_leg_at(f, s->id);
     run(s, own);
     fanout_leg_returned(s, own);
+}
+
+void fanout_start(struct connection *conn, void *context,
+                  void (*run)(struct shard *s, struct fanout_leg *leg),
+                  void (*finish_fn)(struct fanout *f, struct reply *reply)) {
+    start(conn, true, context, run, finish_fn);
+}
+
+void fanout_start_for(struct connection *conn, void *context,
+                      void (*run)(struct shard *s, struct fanout_leg *leg),
+                      void (*finish_fn)(struct fanout *f, struct reply *reply)) {
+    start(conn, !connection_is_node(conn), context, run, finish_fn);
 }
 
 void fanout_leg_arrive(struct shard *s, struct fanout_leg *leg) {

@@ -41,6 +41,14 @@ void fanout_start(struct connection *conn, void *context,
                   void (*run)(struct shard *s, struct fanout_leg *leg),
                   void (*finish)(struct fanout *f, struct reply *reply));
 
+/**
+ * The same on the shards that the connection's port stands for: on all, or, for the client of a
+ * shard port, on its own one; the other legs are as if they had found nothing.
+ */
+void fanout_start_for(struct connection *conn, void *context,
+                      void (*run)(struct shard *s, struct fanout_leg *leg),
+                      void (*finish)(struct fanout *f, struct reply *reply));
+
 /** Leg i of a fan-out. */
 struct fanout_leg *fanout_leg_at(const struct fanout *f, uint32_t i);
 

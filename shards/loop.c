@@ -63,7 +63,12 @@ static int start(struct loop *loop, struct io **io, struct shard **s) {
     loop->io_name = (*io)->ops->name;
     *s = shard_new(loop->fleet, loop->id, *io, loop->config, loop->random_seed);
     for (int i = 0; loop->id == 0 && i < loop->listeners->count; i++) {
-        error = io_listen(*io, loop->listeners->fds[i], loop->listeners->is_unix[i]);
+        bool is_unix = loop->listeners->is_unix[i];
+        error = io_listen(*io, loop->listeners->fds[i], is_unix ? ACCEPT_UNIX : ACCEPT_TCP);
+        if (error < 0) return error;
+    }
+    for (int i = 0; i < loop->own_port.count; i++) {
+        error = io_listen(*io, loop->own_port.fds[i], ACCEPT_NODE);
         if (error < 0) return error;
     }
     return 0;

@@ -55,6 +55,12 @@ void multi_spoil(struct multi *m) { m->spoiled = true; }
 
 bool multi_writes(const struct multi *m) { return m->write; }
 
+bool multi_is_one_slot(const struct multi *m) {
+    for (uint32_t i = 1; i < m->key_count; i++)
+        if (hash_slot(m->keys[i].text) != hash_slot(m->keys[0].text)) return false;
+    return true;
+}
+
 int multi_count(const struct multi *m) { return m ? m->count : 0; }
 
 size_t multi_memory(const struct multi *m) { return m ? m->bytes : 0; }
@@ -97,16 +103,14 @@ static struct slice *copy_arguments(struct multi *m, const struct parsed *p) {
     return argv;
 }
 
-void multi_queue(struct connection *conn, const struct parsed *p) {
-    struct multi *m = conn->multi;
-    struct reply r;
-    connection_reply_begin(conn, &r);
-    if (p->spec->flags & COMMAND_NO_MULTI) {
-        m->spoiled = true;
-        reply_error(&r, "ERR Command not allowed inside a transaction");
-        connection_reply_end(conn, &r);
-        return;
-    }
+/** Whether EXEC will execute nothing, whatever else is queued: then it need not be kept. */
+static bool will_fail(const struct connection *conn) {
+    const struct watch_set *watches = conn->watches;
+    return conn->multi->spoiled ||
+           (watches && atomic_load_explicit(&watches->dirty, memory_order_relaxed));
+}
+
+static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
     if (m->count == m->cap) {
         m->cap = m->cap ? m->cap * 2 : 8;
         m->commands = mem_realloc(m->commands, (size_t)m->cap * sizeof *m->commands);
@@ -117,7 +121,20 @@ void multi_queue(struct connection *conn, const struct parsed *p) {
     m->session |= p->spec->where == WHERE_SESSION;
     m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR;
     m->many_dbs |= (p->spec->flags & COMMAND_MANY_DBS) || strcmp(p->spec->name, "select") == 0;
-    if (p->spec->where == WHERE_KEYS) add_keys(conn->shard, m, q);
+    if (p->spec->where == WHERE_KEYS) add_keys(s, m, q);
+}
+
+void multi_queue(struct connection *conn, const struct parsed *p) {
+    struct multi *m = conn->multi;
+    struct reply r;
+    connection_reply_begin(conn, &r);
+    if (p->spec->flags & COMMAND_NO_MULTI) {
+        m->spoiled = true;
+        reply_error(&r, "ERR Command not allowed inside a transaction");
+        connection_reply_end(conn, &r);
+        return;
+    }
+    if (!will_fail(conn)) keep(conn->shard, m, p);
     reply_status(&r, "QUEUED");
     connection_reply_end(conn, &r);
 }
@@ -125,7 +142,7 @@ void multi_queue(struct connection *conn, const struct parsed *p) {
 // ---- running a block ---------------------------------------------------------------------------
 
 static void run_engine_command(struct shard *s, const struct queued *q, const struct view *view,
-                               int64_t now_ms, uint32_t db, bool no_touch, struct reply *reply) {
+                               int64_t now_ms, uint32_t db, uint32_t flags, struct reply *reply) {
     struct cmd c = {.spec = q->spec,
                     .argc = q->argc,
                     .argv = q->argv,
@@ -135,7 +152,7 @@ static void run_engine_command(struct shard *s, const struct queued *q, const st
                     .now_ms = now_ms,
                     .now_us = s->now_us,
                     .db = db,
-                    .flags = no_touch ? CMD_CTX_NO_TOUCH : 0};
+                    .flags = flags};
     shard_run(s, &c);
 }
 
@@ -181,7 +198,7 @@ static void run_on(struct multi *m, struct reply *now) {
         if (q->spec->where != WHERE_SESSION) {
             int64_t now_ms =
                 m->transaction ? transaction_now_ms(m->transaction) : conn->shard->now_ms;
-            run_engine_command(conn->shard, q, m->view, now_ms, conn->db, conn->no_touch, &r);
+            run_engine_command(conn->shard, q, m->view, now_ms, conn->db, conn->cmd_flags, &r);
             continue;
         }
         conn->work = NULL;
@@ -235,7 +252,7 @@ static void run_transaction(struct transaction *t, void *context) {
 static void start_transaction(struct connection *conn, struct multi *m) {
     struct transaction *t = transaction_new(conn, m->write, conn->db, run_transaction, m);
     if (m->everything || m->many_dbs) {
-        transaction_add_whole(t, UINT32_MAX);
+        transaction_add_whole(t, connection_is_node(conn) ? conn->shard->id : UINT32_MAX);
     } else {
         for (uint32_t i = 0; i < m->key_count; i++) transaction_add_key(t, m->keys[i].text, true);
         for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
@@ -296,7 +313,7 @@ void multi_run_request(struct shard *s, struct request *r, struct reply *reply) 
     reply_array(reply, (size_t)m->count);
     for (int i = 0; i < m->count; i++)
         run_engine_command(s, &m->commands[i], shard_view(s, m->write), s->now_ms, r->db,
-                           r->no_touch, reply);
+                           r->cmd_flags, reply);
 }
 
 void session_exec(struct session_call *call) {

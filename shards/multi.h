@@ -26,6 +26,8 @@ void multi_queue(struct connection *conn, const struct parsed *p);
 void multi_spoil(struct multi *m);
 /** Whether a write is queued. */
 bool multi_writes(const struct multi *m);
+/** Whether all keys of the queued commands are of one hash slot. */
+bool multi_is_one_slot(const struct multi *m);
 int multi_count(const struct multi *m);
 size_t multi_memory(const struct multi *m);
 /** Whether EXEC is under way on it (a session command in it may wait for work). */

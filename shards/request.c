@@ -21,7 +21,7 @@ static struct request *request_alloc(struct connection *conn, size_t argc, size_
     r->origin = r->shard = conn->shard->id;
     r->db = conn->db;
     r->proto = conn->proto;
-    r->no_touch = conn->no_touch;
+    r->cmd_flags = (uint8_t)conn->cmd_flags;
     r->silent = connection_is_silent(conn);
     r->argc = (uint32_t)argc;
     r->argv = (struct slice *)(r + 1);
@@ -128,7 +128,7 @@ static void request_execute(struct shard *s, struct request *r) {
                         .now_ms = s->now_ms,
                         .now_us = s->now_us,
                         .db = r->db,
-                        .flags = r->no_touch ? CMD_CTX_NO_TOUCH : 0,
+                        .flags = r->cmd_flags,
                         .hashed_arg = r->hashed_arg,
                         .hashed = r->hash};
         shard_run(s, &c);

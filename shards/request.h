@@ -36,8 +36,8 @@ struct request {
     uint32_t origin, shard; // connection's shard, executing shard
     int32_t hashed_arg;
     uint16_t inline_length; // reply bytes in inline_reply ...
-    uint8_t proto;
-    bool done, ordered, write, silent, no_touch;
+    uint8_t proto, cmd_flags;
+    bool done, ordered, write, silent;
     struct buf reply; // ... or here, when they are many
     char inline_reply[REQUEST_REPLY_INLINE];
 };

@@ -20,6 +20,7 @@
 #include "engine/base/log.h"
 #include "engine/base/random.h"
 #include "net/listener.h"
+#include "shards/cluster.h"
 #include "shards/cpus.h"
 #include "shards/lazyfree.h"
 #include "shards/loop.h"
@@ -73,6 +74,29 @@ static bool open_listeners(struct server *sv) {
     }
     if (sv->listeners.count == 0)
         log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
+    return true;
+}
+
+/** With shard-ports: opens one port more for each shard, on the same addresses. */
+static bool open_shard_ports(struct server *sv) {
+    const struct config *c = sv->config;
+    char error[256];
+    const char *addresses[CONFIG_BIND_MAX];
+    if (!c->shard_ports) return true;
+    if (c->port == 0 || cluster_port(c, sv->nshards - 1) > UINT16_MAX) {
+        log_line(LOG_WARN, "shard-ports: there are no %u ports after port %lld", sv->nshards,
+                 (long long)c->port);
+        return false;
+    }
+    for (int i = 0; i < c->bind_count; i++) addresses[i] = c->bind[i];
+    for (uint32_t i = 0; i < sv->nshards; i++) {
+        int failed = listener_open_tcp(&sv->loops[i].own_port, addresses, c->bind_count,
+                                       (uint16_t)cluster_port(c, i), (int)c->tcp_backlog, error,
+                                       sizeof error);
+        if (failed == 0) continue;
+        log_line(LOG_WARN, "The port of shard %u (shard-ports) can't be opened: %s", i, error);
+        return false;
+    }
     return true;
 }
 
@@ -178,6 +202,9 @@ static void announce(const struct server *sv) {
              sv->nshards == 1 ? "" : "s", sv->loops[0].io_name, (int)getpid());
     if (c->port > 0)
         log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
+    if (c->shard_ports)
+        log_line(LOG_NOTICE, "Each shard is a cluster node on a port of its own: %lld to %lld",
+                 (long long)cluster_port(c, 0), (long long)cluster_port(c, sv->nshards - 1));
     if (c->unixsocket[0] != '\0')
         log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
 }
@@ -244,7 +271,9 @@ static void log_notices(const struct config_notices *n) {
 static int serve(struct server *sv, const sigset_t *signals) {
     make_fleet(sv);
     int status = 1;
-    if (lazyfree_start() < 0) {
+    if (!open_shard_ports(sv)) {
+        // the reason is in the log
+    } else if (lazyfree_start() < 0) {
         log_line(LOG_WARN, "Can't start the freeing thread");
     } else {
         bool good = start_threads(sv);
@@ -256,6 +285,7 @@ static int serve(struct server *sv, const sigset_t *signals) {
         stop_threads(sv);
         lazyfree_stop();
     }
+    for (uint32_t i = 0; i < sv->nshards; i++) listener_close(&sv->loops[i].own_port);
     fleet_free(sv->fleet);
     mem_free(sv->loops);
     return status;

@@ -43,6 +43,23 @@ static const struct session_handler handlers[] = {
     {"client|no-touch", client_no_touch, false, false},
     {"client|unblock", client_unblock, true, false},
     {"client|help", client_help, false, false},
+    {"cluster|count-failure-reports", cluster_failure_reports, false, false},
+    {"cluster|countkeysinslot", cluster_countkeysinslot, true, false},
+    {"cluster|getkeysinslot", cluster_getkeysinslot, true, false},
+    {"cluster|help", cluster_help, false, false},
+    {"cluster|info", cluster_info, false, false},
+    {"cluster|keyslot", cluster_keyslot, false, false},
+    {"cluster|links", cluster_links, false, false},
+    {"cluster|myid", cluster_myid, false, false},
+    {"cluster|myshardid", cluster_myshardid, false, false},
+    {"cluster|nodes", cluster_nodes, false, false},
+    {"cluster|replicas", cluster_replicas, false, false},
+    {"cluster|shards", cluster_shards, false, false},
+    {"cluster|slaves", cluster_replicas, false, false},
+    {"cluster|slots", cluster_slots, false, false},
+    {"asking", cluster_mode_word, false, false},
+    {"readonly", cluster_mode_word, false, false},
+    {"readwrite", cluster_mode_word, false, false},
     {"config|get", config_command_get, false, false},
     {"config|set", config_command_set, true, false},
     {"config|resetstat", config_command_resetstat, true, false},
@@ -164,7 +181,7 @@ static void reply_hello(struct session_call *call) {
     reply_bulk_text(r, "id");
     reply_int(r, (int64_t)conn->id);
     reply_bulk_text(r, "mode");
-    reply_bulk_text(r, "standalone");
+    reply_bulk_text(r, connection_is_node(conn) ? "cluster" : "standalone");
     reply_bulk_text(r, "role");
     reply_bulk_text(r, "master");
     reply_bulk_text(r, "modules");
@@ -233,6 +250,10 @@ void session_select(struct session_call *call) {
                                  "2147483647");
         return;
     }
+    if (db != 0 && connection_is_node(call->connection)) {
+        reply_error(call->reply, "ERR SELECT is not allowed in cluster mode");
+        return;
+    }
     if (db < 0 || db >= call->connection->shard->keyspace->ndbs) {
         reply_error(call->reply, "ERR DB index is out of range");
         return;
@@ -247,7 +268,8 @@ void session_reset_state(struct connection *conn) {
     conn->db = 0;
     conn->proto = 2;
     conn->reply_mode = REPLY_ON;
-    conn->no_touch = conn->no_evict = false;
+    conn->no_evict = false;
+    conn->cmd_flags &= ~(uint32_t)CMD_CTX_NO_TOUCH;
     conn->authenticated = conn->shard->config->requirepass[0] == '\0';
     session_set_text(&conn->name, slice_of("", 0));
 }

@@ -2,8 +2,8 @@
 //
 // Session commands: those that concern the connection or the server rather than keys, so that the
 // engine cannot run them. One table (session.c) binds rows of the command table to functions
-// here; the families have files of their own (session_client.c, session_config.c, session_info.c,
-// session_debug.c, multi.c). They run on the connection's shard.
+// here; the families have files of their own (session_client.c, session_cluster.c,
+// session_config.c, session_info.c, session_debug.c, multi.c). They run on the connection's shard.
 #ifndef TORC_SHARDS_SESSION_H
 #define TORC_SHARDS_SESSION_H
 
@@ -52,6 +52,10 @@ session_fn client_id, client_info, client_list, client_kill, client_pause, clien
 // session_config.c
 session_fn config_command_get, config_command_set, config_command_resetstat, config_command_rewrite,
     config_command_help;
+// session_cluster.c
+session_fn cluster_failure_reports, cluster_countkeysinslot, cluster_getkeysinslot, cluster_help,
+    cluster_info, cluster_keyslot, cluster_links, cluster_myid, cluster_myshardid, cluster_nodes,
+    cluster_replicas, cluster_shards, cluster_slots, cluster_mode_word;
 // session_info.c, session_debug.c
 session_fn session_info, session_debug;
 

@@ -76,19 +76,29 @@ void client_reply(struct session_call *call) {
     }
 }
 
-static void set_switch(struct session_call *call, bool *field) {
-    bool on = slice_is(call->argv[2], "on");
-    if (!on && !slice_is(call->argv[2], "off")) {
+/** ON or OFF, with the reply to it; false: it was neither. */
+static bool parse_switch(struct session_call *call, bool *on) {
+    *on = slice_is(call->argv[2], "on");
+    bool good = *on || slice_is(call->argv[2], "off");
+    if (good)
+        reply_ok(call->reply);
+    else
         reply_error(call->reply, error_syntax);
-        return;
-    }
-    *field = on;
-    reply_ok(call->reply);
+    return good;
 }
 
-void client_no_evict(struct session_call *call) { set_switch(call, &call->connection->no_evict); }
+void client_no_evict(struct session_call *call) {
+    bool on;
+    if (parse_switch(call, &on)) call->connection->no_evict = on;
+}
 
-void client_no_touch(struct session_call *call) { set_switch(call, &call->connection->no_touch); }
+void client_no_touch(struct session_call *call) {
+    bool on;
+    struct connection *conn = call->connection;
+    if (!parse_switch(call, &on)) return;
+    conn->cmd_flags &= ~(uint32_t)CMD_CTX_NO_TOUCH;
+    if (on) conn->cmd_flags |= CMD_CTX_NO_TOUCH;
+}
 
 // ---- pausing everybody -------------------------------------------------------------------------
 

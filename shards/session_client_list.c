@@ -138,7 +138,7 @@ void client_list(struct session_call *call) {
     }
     struct list_filter *context = mem_alloc(sizeof *context);
     *context = filter;
-    fanout_start(call->connection, context, run_list, finish_list);
+    fanout_start_for(call->connection, context, run_list, finish_list);
 }
 
 // ---- kill --------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ void client_kill(struct session_call *call) {
         }
     }
     if (ok)
-        fanout_start(call->connection, filter, run_kill, finish_kill);
+        fanout_start_for(call->connection, filter, run_kill, finish_kill);
     else
         kill_filter_free(filter);
 }
@@ -306,5 +306,5 @@ void client_unblock(struct session_call *call) {
     }
     struct unblock *context = mem_alloc(sizeof *context);
     *context = (struct unblock){(uint64_t)id, with_error};
-    fanout_start(call->connection, context, run_unblock, finish_unblock);
+    fanout_start_for(call->connection, context, run_unblock, finish_unblock);
 }

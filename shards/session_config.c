@@ -132,7 +132,7 @@ static void run_resetstat(struct shard *s, struct fanout_leg *leg) {
 }
 
 void config_command_resetstat(struct session_call *call) {
-    fanout_start(call->connection, NULL, run_resetstat, session__finish_ok);
+    fanout_start_for(call->connection, NULL, run_resetstat, session__finish_ok);
 }
 
 void config_command_rewrite(struct session_call *call) {

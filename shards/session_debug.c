@@ -132,6 +132,10 @@ static void ask_object(struct session_call *call) {
         reply_error(call->reply, "ERR DEBUG OBJECT is not allowed inside MULTI");
         return;
     }
+    if (connection_is_node(conn) && shard_of_key(conn->shard, key) != conn->shard->id) {
+        reply_error(call->reply, error_no_such_key);
+        return;
+    }
     struct object_question *question = mem_alloc(sizeof *question + key.n);
     question->connection = conn;
     question->spec = call->spec;

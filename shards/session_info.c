@@ -115,6 +115,7 @@ static void add_keyspace(struct keyspace_summary *to, const struct keyspace_summ
 }
 
 static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *from) {
+    if (!from->stats.by_command) return; // the shard was not asked
     statistics_add(&to->stats, &from->stats);
     add_keyspace(&to->keyspace, &from->keyspace);
     to->connections += from->connections;
@@ -172,8 +173,9 @@ void session_info(struct session_call *call) {
     struct shard *s = call->connection->shard;
     struct info *info = mem_calloc(sizeof *info);
     info->home = s;
+    info->is_node = connection_is_node(call->connection);
     info->by_shard = mem_calloc(s->fleet->nshards * sizeof *info->by_shard);
     if (call->argc == 1) info->sections = chosen(SLICE_LITERAL("default"));
     for (int i = 1; i < call->argc; i++) info->sections |= chosen(call->argv[i]);
-    fanout_start(call->connection, info, run_info, finish_info);
+    fanout_start_for(call->connection, info, run_info, finish_info);
 }

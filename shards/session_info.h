@@ -22,8 +22,9 @@ struct info_snapshot {
 
 struct info {
     struct shard *home;
+    bool is_node;                   // asked by a shard port: about this shard alone
     uint32_t sections;              // bits, by place in the table of sections
-    struct info_snapshot *by_shard; // [nshards]
+    struct info_snapshot *by_shard; // [nshards]; of a node all but its own are empty
     struct info_snapshot total;
 };
 

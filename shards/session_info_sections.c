@@ -11,6 +11,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/commands/server.h"
+#include "shards/cluster.h"
 #include "shards/config.h"
 #include "shards/lazyfree.h"
 #include "shards/session_info.h"
@@ -48,13 +49,17 @@ static void put_size(struct buf *out, const char *name, int64_t bytes) {
 
 // ---- server, clients ---------------------------------------------------------------------------
 
-static void write_listeners(const struct config *config, struct buf *out) {
+static void write_listener(const struct config *config, int number, int64_t port, struct buf *out) {
+    buf_printf(out, "listener%d:name=tcp", number);
+    for (int i = 0; i < config->bind_count; i++) buf_printf(out, ",bind=%s", config->bind[i]);
+    buf_printf(out, ",port=%lld\r\n", (long long)port);
+}
+
+static void write_listeners(const struct config *config, uint32_t nshards, struct buf *out) {
     int listener = 0;
-    if (config->port > 0) {
-        buf_printf(out, "listener%d:name=tcp", listener++);
-        for (int i = 0; i < config->bind_count; i++) buf_printf(out, ",bind=%s", config->bind[i]);
-        buf_printf(out, ",port=%lld\r\n", (long long)config->port);
-    }
+    if (config->port > 0) write_listener(config, listener++, config->port, out);
+    for (uint32_t i = 0; config->shard_ports && i < nshards; i++)
+        write_listener(config, listener++, cluster_port(config, i), out);
     if (config->unixsocket[0] != '\0')
         buf_printf(out, "listener%d:name=unix,bind=%s\r\n", listener, config->unixsocket);
 }
@@ -71,7 +76,7 @@ static void write_server(const struct info *info, struct buf *out) {
     put(out, "redis_git_dirty", 0);
     put_text(out, "redis_build_id", "0");
     put_text(out, "torc_version", TORC_VERSION);
-    put_text(out, "redis_mode", "standalone");
+    put_text(out, "redis_mode", info->is_node ? "cluster" : "standalone");
     if (uname(&host) == 0)
         buf_printf(out, "os:%s %s %s\r\n", host.sysname, host.release, host.machine);
     put(out, "arch_bits", sizeof(void *) * 8);
@@ -86,7 +91,8 @@ static void write_server(const struct info *info, struct buf *out) {
     put(out, "process_id", (uint64_t)getpid());
     put_text(out, "process_supervised", "no");
     put_text(out, "run_id", s->fleet->run_id);
-    put(out, "tcp_port", (uint64_t)s->config->port);
+    put(out, "tcp_port",
+        (uint64_t)(info->is_node ? cluster_port(s->config, s->id) : s->config->port));
     put(out, "server_time_usec", (uint64_t)s->now_us);
     put(out, "uptime_in_seconds", uptime_s);
     put(out, "uptime_in_days", uptime_s / 86400);
@@ -96,7 +102,7 @@ static void write_server(const struct info *info, struct buf *out) {
     put_text(out, "executable", executable);
     put_text(out, "config_file", s->config->file);
     put(out, "io_threads_active", 0);
-    write_listeners(s->config, out);
+    write_listeners(s->config, s->fleet->nshards, out);
 }
 
 static void write_clients(const struct info *info, struct buf *out) {
@@ -273,8 +279,7 @@ static void write_errorstats(const struct info *info, struct buf *out) {
 }
 
 static void write_cluster(const struct info *info, struct buf *out) {
-    (void)info;
-    put(out, "cluster_enabled", 0);
+    put(out, "cluster_enabled", info->is_node);
 }
 
 static int compare_databases(const void *a, const void *b) {
@@ -296,11 +301,14 @@ static void write_keyspace(const struct info *info, struct buf *out) {
 static void write_shards(const struct info *info, struct buf *out) {
     const struct shard *s = info->home;
     put(out, "shards", s->fleet->nshards);
+    put(out, "cross_shard_requests", info->total.stats.remote_requests);
+    put(out, "cross_shard_messages", info->total.stats.messages_sent);
     put_text(out, "io_backend", s->io->ops->name);
     put_text(out, "io_fallback_reason", s->fleet->io_reason ? s->fleet->io_reason : "");
     for (uint32_t i = 0; i < s->fleet->nshards; i++) {
         const struct info_snapshot *snap = &info->by_shard[i];
         const struct statistics *st = &snap->stats;
+        if (!st->by_command) continue; // not asked
         buf_printf(out,
                    "shard%u:keys=%llu,connections=%llu,commands=%llu,remote_requests=%llu,visits=%"
                    "llu,awaited=%llu,"

@@ -281,7 +281,7 @@ void shard_adopt(struct shard *s, struct accepted *accepted) {
         close(accepted->fd);
         atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
     } else {
-        listener_tune(accepted->fd, accepted->is_unix, (int)s->config->tcp_keepalive_s);
+        listener_tune(accepted->fd, accepted->from == ACCEPT_UNIX, (int)s->config->tcp_keepalive_s);
         connection_new(s, accepted);
     }
     mem_free(accepted);
@@ -304,8 +304,11 @@ static bool is_stranger(const struct shard *s, int fd, bool is_unix) {
            strncmp(peer, "[::ffff:127.", 12) != 0;
 }
 
-/** Gives an accepted socket to the shard that has the fewest connections. */
-static void assign(struct shard *s, int fd, bool is_unix) {
+/**
+ * Gives an accepted socket to the shard that has the fewest connections, or to this one, whose own
+ * port it came by.
+ */
+static void assign(struct shard *s, int fd, enum accept_from from) {
     uint32_t n = s->fleet->nshards, best = 0;
     uint64_t total = 0, fewest = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
@@ -317,9 +320,10 @@ static void assign(struct shard *s, int fd, bool is_unix) {
             best = i;
         }
     }
+    if (from == ACCEPT_NODE) best = s->id;
     if (total >= (uint64_t)s->config->maxclients) {
         turn_away(s, fd, "-ERR max number of clients reached\r\n");
-    } else if (is_stranger(s, fd, is_unix)) {
+    } else if (is_stranger(s, fd, from == ACCEPT_UNIX)) {
         turn_away(
             s, fd,
             "-DENIED torc is running in protected mode because protected mode is enabled and "
@@ -329,7 +333,7 @@ static void assign(struct shard *s, int fd, bool is_unix) {
     } else {
         atomic_fetch_add_explicit(&s->fleet->faces[best].connections, 1, memory_order_relaxed);
         struct accepted *accepted = mem_alloc(sizeof *accepted);
-        *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .is_unix = is_unix};
+        *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .from = from};
         if (best == s->id)
             shard_adopt(s, accepted);
         else
@@ -346,7 +350,7 @@ static void handle_events(struct shard *s, struct io_event *events, int count) {
         }
         i++;
         if (event->kind == IO_ACCEPT)
-            assign(s, event->result, event->tag != 0);
+            assign(s, event->result, (enum accept_from)event->tag);
         else if (event->kind != IO_WAKE)
             connection_event((struct connection *)event->conn, event);
     }

@@ -63,11 +63,18 @@ struct fleet {
     char replication_id[41]; // empty until somebody asks
 };
 
+/** What a client has connected to: the tag of the listening socket. */
+enum accept_from {
+    ACCEPT_TCP,
+    ACCEPT_UNIX,
+    ACCEPT_NODE, // the shard's own port: served by this shard, which is a cluster node there
+};
+
 /** An accepted socket on its way to the shard that will serve it; that shard's when it arrives. */
 struct accepted {
     uint64_t id; // of the client: in the order of accepting
     int fd;
-    bool is_unix;
+    enum accept_from from;
 };
 
 struct connection_list {

@@ -356,7 +356,9 @@ static void run(struct transaction *t) {
     t->now_ms = s->now_ms;
     for (uint32_t i = 0; i < t->part_count; i++)
         if (t->parts[i]->now_ms > t->now_ms) t->now_ms = t->parts[i]->now_ms;
-    t->view = (struct view){.nshards = s->fleet->nshards};
+    // To the client of a shard port there is no other shard: a cursor names none.
+    bool alone = connection_is_node(t->work.connection);
+    t->view = (struct view){.nshards = alone ? 1 : s->fleet->nshards};
     if (!t->whole) {
         fill_private(t);
         t->view.only = t->private;
@@ -457,7 +459,7 @@ static void run_command(struct transaction *t, void *context) {
                     .now_ms = transaction_now_ms(t),
                     .now_us = t->shard->now_us,
                     .db = conn->db,
-                    .flags = conn->no_touch ? CMD_CTX_NO_TOUCH : 0};
+                    .flags = conn->cmd_flags};
     shard_run(t->shard, &c);
     transaction_finish(t, &bytes);
     buf_free(&bytes);
@@ -479,7 +481,9 @@ void transaction_command(struct connection *conn, const struct parsed *p) {
     bool write = (p->spec->flags & COMMAND_WRITE) != 0;
     struct transaction *t = transaction_new(conn, write, conn->db, run_command, pending);
     uint32_t n = conn->shard->fleet->nshards;
-    if (p->spec->where == WHERE_CURSOR) {
+    if (connection_is_node(conn)) {
+        transaction_add_whole(t, conn->shard->id); // all shards that its client knows of here
+    } else if (p->spec->where == WHERE_CURSOR) {
         // A SCAN walks on over small shards, so that a small database takes few calls; large ones
         // are walked one shard at a time. How large the shard is, is known as of its last pass:
         // good enough.

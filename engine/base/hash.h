@@ -26,4 +26,9 @@ static inline uint32_t hash_slot_shard(uint16_t slot, uint32_t nshards) {
     return (uint32_t)slot * nshards / HASH_SLOTS;
 }
 
+/** The first slot of a shard; of shard nshards: HASH_SLOTS. */
+static inline uint32_t hash_shard_slot(uint32_t shard, uint32_t nshards) {
+    return (uint32_t)(((uint64_t)shard * HASH_SLOTS + nshards - 1) / nshards);
+}
+
 #endif

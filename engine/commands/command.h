@@ -52,6 +52,7 @@ struct cmd {
 };
 enum {
     CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
+    CMD_CTX_NODE = 2,     // the client sees a cluster node, which has one database
 };
 
 /** What the caller must arrange before it can run the command. */

@@ -21,6 +21,7 @@ struct found keys__look(struct cmd *c, int arg) {
 }
 
 static uint32_t databases(const struct cmd *c) {
+    if (c->flags & CMD_CTX_NODE) return 1;
     return c->view->only != NULL ? c->view->only->ndbs : c->view->by_shard[0]->ndbs;
 }
 
@@ -121,6 +122,10 @@ void keys_flushall(struct cmd *c) { flush(c, UINT32_MAX); }
 
 void keys_swapdb(struct cmd *c) {
     int64_t a, b, n = databases(c);
+    if (c->flags & CMD_CTX_NODE) {
+        reply_error(c->reply, "ERR SWAPDB is not allowed in cluster mode");
+        return;
+    }
     if (!cmd_arg_range(c, 1, INT_MIN, INT_MAX, &a, "ERR invalid first DB index")) return;
     if (!cmd_arg_range(c, 2, INT_MIN, INT_MAX, &b, "ERR invalid second DB index")) return;
     if (a < 0 || a >= n || b < 0 || b >= n) {

@@ -93,6 +93,10 @@ void keys_copy(struct cmd *c) {
 
 void keys_move(struct cmd *c) {
     uint32_t db;
+    if (c->flags & CMD_CTX_NODE) {
+        reply_error(c->reply, "ERR MOVE is not allowed in cluster mode");
+        return;
+    }
     if (!keys__arg_db(c, 2, &db)) return;
     if (db == c->db) {
         reply_error(c->reply, error_same);

@@ -20,7 +20,7 @@ import time
 from . import resp
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TORC_ONLY = {"shards", "io-backend", "pipeline-order", "shard-pinning"}
+TORC_ONLY = {"shards", "io-backend", "pipeline-order", "shard-pinning", "shard-ports"}
 START_SECONDS = 20 * resp.SLOW
 
 

@@ -75,6 +75,20 @@ static void test_slot_shard(void **state) {
     }
 }
 
+static void test_shard_slots(void **state) {
+    (void)state;
+    for (uint32_t nshards = 1; nshards <= 1024; nshards++) {
+        assert_int_equal(hash_shard_slot(0, nshards), 0);
+        assert_int_equal(hash_shard_slot(nshards, nshards), HASH_SLOTS);
+        for (uint32_t shard = 0; shard < nshards; shard++) {
+            uint32_t first = hash_shard_slot(shard, nshards);
+            uint32_t last = hash_shard_slot(shard + 1, nshards) - 1;
+            assert_int_equal(hash_slot_shard((uint16_t)first, nshards), shard);
+            assert_int_equal(hash_slot_shard((uint16_t)last, nshards), shard);
+        }
+    }
+}
+
 static void test_hash_bytes(void **state) {
     (void)state;
     char bytes[300];
@@ -93,9 +107,8 @@ static void test_hash_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crc16),
-        cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_slot_shard),
+        cmocka_unit_test(test_crc16),      cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_slot_shard), cmocka_unit_test(test_shard_slots),
         cmocka_unit_test(test_hash_bytes),
     };
     return cmocka_run_group_tests_name("engine/base/hash", tests, NULL, NULL);
