@@ -180,6 +180,7 @@ void request_start(struct request *r) {
     if (r->shard == s->id) {
         request_arrive(s, r);
     } else {
+        ASSERT(!connection_is_node(conn)); // to its client, what other shards have is elsewhere
         s->stats.remote_requests++;
         shard_send(s, r->shard, MESSAGE_REQUEST, r);
     }

@@ -207,10 +207,12 @@ static void request_intents(struct transaction *t) {
         struct part *part = t->parts[i];
         part->ticket = ticket;
         part->state = PART_NEW;
-        if (part->shard == s->id)
+        if (part->shard == s->id) {
             own = part;
-        else
+        } else {
+            ASSERT(!connection_is_node(t->work.connection));
             shard_send(s, part->shard, MESSAGE_INTENT, part);
+        }
     }
     if (own) transaction_part_arrive(s, own);
 }

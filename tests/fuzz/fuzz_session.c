@@ -4,7 +4,8 @@
 // two shards over an io in memory. It sends commands of the real table with arguments from a small
 // dictionary and, where its first byte allows that, raw bytes; clients stop reading, end or vanish
 // in the middle; passes, pieces of bytes and virtual time come in an order drawn from the input's
-// hash, and so does a longer script where the first byte asks for it. One thread. Invariants:
+// hash, and so does a longer script where the first byte asks for it, and which clients come by
+// shard ports. One thread. Invariants:
 // intents and timers are valid after each pass, replies are RESP, scripts without raw bytes get one
 // reply per command, and after the end nothing is left: no part, no message, no connection, no
 // memory, and keyspaces are valid.
@@ -35,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct link {
     struct io_conn *conn;
     uint32_t shard;
+    bool node;                      // comes by the port of its shard
     bool offered, attached, closed; // by the shards
     bool paused, closing;
     bool ended, reset, end_told; // by the client
@@ -192,7 +194,8 @@ static int gather_link(struct world *w, struct fuzz_io *fio, struct link *l,
     if (!l->offered) {
         l->offered = true;
         int fd = FD_BASE + (int)(l - w->links);
-        events[count++] = (struct io_event){.kind = IO_ACCEPT, .result = fd, .tag = 1};
+        events[count++] = (struct io_event){
+            .kind = IO_ACCEPT, .result = fd, .tag = l->node ? ACCEPT_NODE : ACCEPT_UNIX};
         return count;
     }
     if (l->closing) {
@@ -508,9 +511,11 @@ static void world_init(struct world *w) {
     w->raw_allowed = shape >> 1 & 1;
     w->nlinks = 1 + (shape >> 2 & 15) % LINKS;
     if (shape >> 6 & 1) w->extra = 32 + below(w, 200);
+    bool nodes = shape >> 7 & 1;
     w->config = config_new();
     w->config->databases = 4;
     w->config->proto_max_bulk_len = STRING_MAX;
+    w->config->protected_mode = false; // descriptors are made up: nobody seems to be local
     w->config->loglevel = LOG_NOTHING; // CONFIG SET sets it anew, whatever it sets
     ASSERT(w->config->enable_debug_command == CONFIG_ENABLE_NO);
     ASSERT(w->config->enable_protected_configs == CONFIG_ENABLE_NO && !w->config->file[0]);
@@ -525,7 +530,10 @@ static void world_init(struct world *w) {
         shard_new(w->fleet, i, &w->ios[i].io, w->config, random_next(&w->random));
     }
     w->now_ns = 1000000000;
-    for (uint32_t i = 0; i < w->nlinks; i++) w->links[i].shard = below(w, w->nshards);
+    for (uint32_t i = 0; i < w->nlinks; i++) {
+        w->links[i].shard = below(w, w->nshards);
+        w->links[i].node = nodes && below(w, 2) != 0;
+    }
     while (run_any(w)) continue;
     for (uint32_t i = 0; i < w->nlinks; i++) ASSERT(w->links[i].attached);
 }

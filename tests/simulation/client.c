@@ -131,6 +131,11 @@ struct client *client_add(struct world *w, int role, uint32_t budget, uint32_t d
     return c;
 }
 
+void client_use_shard_port(struct client *c, uint32_t shard) {
+    c->node = true;
+    c->shard = c->link->shard = shard;
+}
+
 static void send_words(struct client *c, int argc, const char *const *argv) {
     struct buf *out = &c->link->to_server;
     if (sim_below(c->world, 64) == 0) {

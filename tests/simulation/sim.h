@@ -121,7 +121,9 @@ struct client {
     int role;
     struct link *link;
     uint32_t connections;
-    bool finished; // sends no more operations
+    bool finished;  // sends no more operations
+    bool node;      // comes by the port of a shard ...
+    uint32_t shard; // ... of this one, and may name its keys only
     uint32_t depth, outstanding, budget;
     struct op *first, *last; // outstanding, oldest first
     struct buf inbox;
@@ -228,6 +230,8 @@ struct link *sim_link_open(struct world *w, struct client *c);
 // ---- client.c ----------------------------------------------------------------------------------
 
 struct client *client_add(struct world *w, int role, uint32_t budget, uint32_t depth);
+/** From its first connection on, the client comes by the port of this shard. Before any step. */
+void client_use_shard_port(struct client *c, uint32_t shard);
 /** Sends one command, given as words between spaces. */
 struct op *client_issue(struct client *c, int tag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -95,7 +95,7 @@ struct link *sim_link_open(struct world *w, struct client *c) {
     ASSERT(w->link_count < SIM_LINKS_MAX);
     struct link *l = &w->links[w->link_count++];
     *l = (struct link){.used = true, .client = c};
-    l->shard = sim_below(w, w->nshards);
+    l->shard = c->node ? c->shard : sim_below(w, w->nshards);
     return l;
 }
 
@@ -146,9 +146,10 @@ static int gather_link(struct world *w, struct sim_io *sio, struct link *l, stru
                        int max) {
     int count = 0;
     if (!l->accepted) {
+        uint32_t tag = l->client && l->client->node ? ACCEPT_NODE : ACCEPT_UNIX;
         l->accepted = true;
         events[count++] = (struct io_event){
-            .kind = IO_ACCEPT, .result = (int)(l - w->links) + SIM_FD_BASE, .tag = 1};
+            .kind = IO_ACCEPT, .result = (int)(l - w->links) + SIM_FD_BASE, .tag = tag};
         return count;
     }
     struct io_conn *conn = l->conn;

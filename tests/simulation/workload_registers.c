@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Registers: random commands of concurrent, pipelining clients on a few keys over several shards,
-// single ones, multi-key ones and blocks. The history is small, so that linear_check() can decide
+// single ones, multi-key ones and blocks; some clients come by shard ports, with commands and
+// blocks over one key of that shard. The history is small, so that linear_check() can decide
 // whether there is an order of all operations that explains every reply.
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,14 @@
 
 #define OPS_MAX     110
 #define COMMAND_MAX 400
+
+static const char *any_key(struct world *w) {
+    return w->keys[sim_below(w, (uint32_t)w->key_count)];
+}
+
+static uint32_t shard_of(const struct world *w, const char *key) {
+    return hash_slot_shard(hash_slot(slice_text(key)), w->nshards);
+}
 
 static void setup(struct world *w) {
     w->key_count = 2 + (int)sim_below(w, 4);
@@ -23,10 +32,8 @@ static void setup(struct world *w) {
     if (budget > 24) budget = 24;
     for (int i = 0; i < clients; i++)
         client_add(w, 0, budget, sim_below(w, 2) ? 1 : 1 + sim_below(w, 4));
-}
-
-static const char *any_key(struct world *w) {
-    return w->keys[sim_below(w, (uint32_t)w->key_count)];
+    for (uint32_t ports = sim_below(w, 3), i = 0; i < ports && i < w->client_count; i++)
+        client_use_shard_port(&w->clients[i], shard_of(w, any_key(w)));
 }
 
 /** Some different keys, in random order; returns how many. */
@@ -83,6 +90,26 @@ static void random_command(struct world *w, char *out) {
     }
 }
 
+/** A command over one key. */
+static void single_command(struct world *w, const char *key, char *out) {
+    unsigned value = sim_below(w, 30);
+    switch (sim_below(w, 6)) {
+    case 0: snprintf(out, COMMAND_MAX, "SET %s %u", key, value); break;
+    case 1: snprintf(out, COMMAND_MAX, "INCR %s", key); break;
+    case 2: snprintf(out, COMMAND_MAX, "GETDEL %s", key); break;
+    case 3: snprintf(out, COMMAND_MAX, "APPEND %s %c", key, (char)('a' + value % 26)); break;
+    default: snprintf(out, COMMAND_MAX, "GET %s", key);
+    }
+}
+
+/** What a client may send; of a shard port's client all lines of a block must name the same key. */
+static void some_command(struct client *c, const char *key, char *out) {
+    if (c->node)
+        single_command(c->world, key, out);
+    else
+        random_command(c->world, out);
+}
+
 static void next(struct client *c) {
     struct world *w = c->world;
     if (c->budget == 0) {
@@ -90,15 +117,17 @@ static void next(struct client *c) {
         return;
     }
     c->budget--;
+    const char *key = any_key(w);
+    while (c->node && shard_of(w, key) != c->shard) key = any_key(w);
     char command[COMMAND_MAX];
     if (sim_below(w, 6) != 0) {
-        random_command(w, command);
+        some_command(c, key, command);
         client_issue(c, 1, "%s", command);
         return;
     }
     struct buf block = {0};
     for (uint32_t i = 1 + sim_below(w, 4); i > 0; i--) {
-        random_command(w, command);
+        some_command(c, key, command);
         buf_printf(&block, "%s\n", command);
     }
     buf_append_char(&block, '\0');
