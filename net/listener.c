@@ -78,7 +78,13 @@ static bool family_missing(int error) {
 }
 
 static void close_from(struct listener_set *set, int first) {
-    while (set->count > first) close(set->fds[--set->count]);
+    while (set->count > first) {
+        int fd = set->fds[--set->count];
+        // The kernel lets go of an io_uring's sockets some time after its end. No longer listening,
+        // they leave the port to the next server at once.
+        shutdown(fd, SHUT_RDWR);
+        close(fd);
+    }
 }
 
 int listener_open_tcp(struct listener_set *set, const char *const *addresses, int count,

@@ -304,26 +304,42 @@ static bool is_stranger(const struct shard *s, int fd, bool is_unix) {
            strncmp(peer, "[::ffff:127.", 12) != 0;
 }
 
+/** The shard that has the fewest connections. */
+static uint32_t emptiest(const struct fleet *fleet) {
+    uint32_t best = 0, fewest = UINT32_MAX;
+    for (uint32_t i = 0; i < fleet->nshards; i++) {
+        uint32_t count = atomic_load_explicit(&fleet->faces[i].connections, memory_order_relaxed);
+        if (count >= fewest) continue;
+        fewest = count;
+        best = i;
+    }
+    return best;
+}
+
+/**
+ * Counts one more connection for a shard, unless there are maxclients already. Shards may accept
+ * at the same time: each counts first and looks then, so that one of them sees both.
+ */
+static bool count_in(struct shard *s, uint32_t shard) {
+    struct shard_face *faces = s->fleet->faces;
+    uint64_t total = 0;
+    atomic_fetch_add(&faces[shard].connections, 1);
+    for (uint32_t i = 0; i < s->fleet->nshards; i++) total += atomic_load(&faces[i].connections);
+    if (total <= (uint64_t)s->config->maxclients) return true;
+    atomic_fetch_sub(&faces[shard].connections, 1);
+    return false;
+}
+
 /**
  * Gives an accepted socket to the shard that has the fewest connections, or to this one, whose own
  * port it came by.
  */
 static void assign(struct shard *s, int fd, enum accept_from from) {
-    uint32_t n = s->fleet->nshards, best = 0;
-    uint64_t total = 0, fewest = UINT64_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t count =
-            atomic_load_explicit(&s->fleet->faces[i].connections, memory_order_relaxed);
-        total += count;
-        if (count < fewest) {
-            fewest = count;
-            best = i;
-        }
-    }
-    if (from == ACCEPT_NODE) best = s->id;
-    if (total >= (uint64_t)s->config->maxclients) {
+    uint32_t to = from == ACCEPT_NODE ? s->id : emptiest(s->fleet);
+    if (!count_in(s, to)) {
         turn_away(s, fd, "-ERR max number of clients reached\r\n");
     } else if (is_stranger(s, fd, from == ACCEPT_UNIX)) {
+        atomic_fetch_sub(&s->fleet->faces[to].connections, 1);
         turn_away(
             s, fd,
             "-DENIED torc is running in protected mode because protected mode is enabled and "
@@ -331,13 +347,12 @@ static void assign(struct shard *s, int fd, enum accept_from from) {
             "loopback interface. To accept others, set a password with 'requirepass', or "
             "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
     } else {
-        atomic_fetch_add_explicit(&s->fleet->faces[best].connections, 1, memory_order_relaxed);
         struct accepted *accepted = mem_alloc(sizeof *accepted);
         *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .from = from};
-        if (best == s->id)
+        if (to == s->id)
             shard_adopt(s, accepted);
         else
-            shard_send(s, best, MESSAGE_CONNECTION, accepted);
+            shard_send(s, to, MESSAGE_CONNECTION, accepted);
     }
 }
 
