@@ -19,6 +19,15 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
     ASSERT(rc >= 0 || errno == EAGAIN || errno == EINTR);
 }
 
+/** Tells the processor that this is a loop that waits. */
+static inline void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static uint32_t look(_Atomic uint32_t *door) {
     return atomic_load_explicit(door, memory_order_relaxed);
 }
@@ -40,7 +49,7 @@ void visit_leave(struct shard *s) {
 static void await(_Atomic uint32_t *door) {
     for (int i = 0; i < OWNER_LOOKS; i++) {
         if (atomic_load_explicit(door, memory_order_acquire) == DOOR_OWNED) return;
-        __builtin_ia32_pause();
+        relax();
     }
     if (!move(door, DOOR_AWAITED, DOOR_ASLEEP)) return;
     while (atomic_load_explicit(door, memory_order_acquire) != DOOR_OWNED)
@@ -66,7 +75,7 @@ static bool enter(struct shard *s, uint32_t to) {
     _Atomic uint32_t *door = &s->fleet->faces[to].door;
     for (int i = 0; !(look(door) == DOOR_OPEN && move(door, DOOR_OPEN, DOOR_VISITED)); i++) {
         if (i == VISITOR_LOOKS) return false;
-        __builtin_ia32_pause();
+        relax();
     }
     s->visited[to] = true;
     s->visits[s->visited_count++] = to;
