@@ -235,8 +235,8 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
     return p->spec && at &&
            (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
             (uint32_t)!conn->authenticated | (uint32_t)s->outbox_full) == 0 &&
-           (!connection_is_node(conn) || (p->hashed_arg && at == s)) &&
-           s->pause_until_ms == 0 && connection_unsent(conn) < CONNECTION_OUTPUT_HIGH;
+           (!connection_is_node(conn) || (p->hashed_arg && at == s)) && s->pause_until_ms == 0 &&
+           connection_unsent(conn) < CONNECTION_OUTPUT_HIGH;
 }
 
 bool dispatch_start(struct connection *conn, struct parsed *p) {

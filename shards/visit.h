@@ -28,8 +28,8 @@ void visit_return(struct shard *s);
 void visit_leave(struct shard *s);
 
 /**
- * Visitor, for a batch of commands: comes home, then enters the shards that own their keys, where it
- * can. A shard with transactions is not visited.
+ * Visitor, for a batch of commands: comes home, then enters the shards that own their keys, where
+ * it can. A shard with transactions is not visited.
  */
 void visit_begin(struct shard *s, const struct parsed *commands, int count);
 /** Visitor: leaves them all. Until then nothing may wait. */
