@@ -147,6 +147,11 @@ bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms)
     size_t vlen = embedded_length(encoding, value.n);
     uint8_t flags = e->flags & ENTRY_LONG_KEY;
     if (expire_ms != ENTRY_NO_EXPIRE) flags |= ENTRY_EXPIRES;
+    if (likely(encoding == e->encoding && vlen == e->vlen && flags == e->flags)) {
+        if (flags & ENTRY_EXPIRES) memcpy((char *)e + sizeof(*e), &expire_ms, sizeof(expire_ms));
+        fill_value(e, value, number);
+        return true;
+    }
     if (!entry__fits(e, entry__key_offset(flags, encoding) + entry_key(e).n + vlen)) return false;
     struct entry *same = entry__reshape(e, encoding, vlen, expire_ms, 0);
     ASSERT(same == e);
