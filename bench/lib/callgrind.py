@@ -43,6 +43,9 @@ STAGES = [
     ("reply", r"engine/base/(reply|num|buf)"),
     ("dispatch, route", r"shards/(dispatch|request|session|multi|intents|statistics)"),
     ("connection, pass", r"shards/"),
+    # What is inlined from headers that all use: by the function that it became part of.
+    ("look up, prefetch", r"\|(table_|find_overflow)"),
+    ("dispatch, route", r"engine/base/slice\.h"),
 ]
 OTHER = "other"
 

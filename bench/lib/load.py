@@ -95,18 +95,22 @@ class TorcLoad(Generator):
               "--value-size", str(s.value_size), "--quiet",
               *(["--ttl", str(s.ttl_s)] if s.ttl_s else [])], self.cpus, FILL_S)
 
+    def run(self, server, cpus, limit_s, arguments):
+        """Runs torc-load with these arguments; the result that it writes as JSON."""
+        return self._json_run([self.path, *self._target(server), "--quiet", *arguments], "--json",
+                              cpus, limit_s)[0]
+
     def measure(self, server, s, cpus, seed):
-        argv = [self.path, *self._target(server), "--seconds", str(self.seconds),
-                "--connections", str(s.connections),
+        argv = ["--seconds", str(self.seconds), "--connections", str(s.connections),
                 "--threads", str(self.threads(s.connections, cpus)),
                 "--pipeline", str(s.pipeline), "--keys", str(s.keys), "--key-size",
                 str(s.key_size), "--value-size", str(s.value_size), "--ratio", s.ratio,
-                "--seed", str(seed), "--quiet"]
+                "--seed", str(seed)]
         if s.zipfian:
             argv += ["--distribution", "zipfian"]
         if s.mget:
             argv += ["--mget", str(s.mget)]
-        result, _ = self._json_run(argv, "--json", cpus, self.seconds + MARGIN_S)
+        result = self.run(server, cpus, self.seconds + MARGIN_S, argv)
         latency = result["all"]["latency_us"]
         misses = result["all"]["misses"]
         if misses:

@@ -50,13 +50,23 @@ class Kind:
 
 
 def child_setup(cpus):
-    """What a child does before exec: keep to `cpus`, end with this process, have many files."""
+    """What a child does before exec: keep to `cpus`, end with this process, have many files.
+
+    Each child is a session, so where the kernel groups processes by session (autogroup) our own
+    nice value would mean nothing for it: it is given to the child's group as well.
+    """
     files = (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2
+    nice = str(os.nice(0))
 
     def setup():
         os.sched_setaffinity(0, cpus)
         resource.setrlimit(resource.RLIMIT_NOFILE, files)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        try:
+            with open("/proc/self/autogroup", "w", encoding="ascii") as f:
+                f.write(nice)
+        except OSError:
+            pass  # a kernel without it
 
     return setup
 

@@ -158,6 +158,22 @@ def test_commands_with_weights(server):
         assert c("STRLEN", "key:000000000003") % 6 == 0
 
 
+def test_commands_in_turn_share_a_key():
+    seen = collections.defaultdict(list)
+
+    def answer(words, _):
+        seen[words[1]].append(words[0])
+        return ok(words, 0)
+
+    with Scripted(answer) as s:
+        result, _ = run(s.port, "--in-turn", "--command", "GET __key__", "--command",
+                        "SET __key__ __data__", "--requests", 600, "--connections", 3, "--keys",
+                        10**9, "--pipeline", 2)
+    assert command(result, "GET")["requests"] == command(result, "SET")["requests"] == 300
+    assert len(seen) == 300
+    assert all(words == [b"GET", b"SET"] for words in seen.values())
+
+
 def test_error_replies_fail_the_run(server):
     result, stderr = run(server.port, "--command", "GET", "--requests", 20, status=1)
     assert result["error_count"] == 20 and result["error_texts"][0]["count"] == 20

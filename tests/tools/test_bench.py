@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 # The tests' own `lib` may be loaded already: the benchmarks' package has the same name.
 kept = {name: sys.modules.pop(name) for name in list(sys.modules)
         if name == "lib" or name.startswith("lib.")}
-from lib import callgrind, chart, guarding, page, scenarios, table  # noqa: E402
+from lib import callgrind, chart, guarding, latencies, page, scenarios, table  # noqa: E402
 for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
     del sys.modules[name]
 sys.modules.update(kept)
@@ -202,3 +202,41 @@ def test_text_goes_between_its_marks(tmp_path):
     assert path.read_text() == "a\n<!-- stages:begin -->\nnew\n<!-- stages:end -->\nb\n"
     with pytest.raises(ValueError, match="no marks"):
         page.write(path, "aims", "new")
+
+
+# ---- bench/latency -----------------------------------------------------------------------------
+
+
+def percentiles(p999, others=10.0):
+    return {"p50": others, "p99": others, "p99_9": p999, "p99_99": others}
+
+
+@pytest.mark.parametrize("per_s, p50, missed", [
+    (1000.0, 50.0, []), (999.0, 50.0, ["throughput"]), (2000.0, 51.0, ["median"]),
+    (1.0, 500.0, ["throughput", "median"])])
+def test_few_connections_are_never_to_be_slower(per_s, p50, missed):
+    figures = latencies.compare([{"per_s": per_s, "p50": p50}], [{"per_s": 1000.0, "p50": 50.0}],
+                                ["per_s", "p50"])
+    assert latencies.few_missed(figures) == missed
+    text = latencies.few_markdown([{"title": "t", "connections": 8, "shards": 2,
+                                    "figures": figures, "missed": missed}])
+    assert text.endswith("| met |" if not missed else f"| NOT met: {', '.join(missed)} |")
+    assert f"| t | 8 | 2 | {per_s:,.0f} | 1,000 |" in text
+
+
+@pytest.mark.parametrize("torc, aim, missed", [
+    (percentiles(50.0), 0.5, []), (percentiles(51.0), 0.5, ["p99_9"]), (percentiles(51.0), 1.0, []),
+    (percentiles(50.0, 11.0), 0.5, ["p50", "p99", "p99_99"])])
+def test_percentiles_are_held_against_redis(torc, aim, missed):
+    figures = latencies.compare([torc] * 3, [percentiles(100.0)] * 3, latencies.PERCENTILES)
+    assert latencies.open_missed(figures, aim) == missed
+    text = latencies.open_markdown([{"title": "t", "share": 0.8, "rate": 5000, "figures": figures,
+                                     "missed": missed}])
+    assert "| t | 5,000 (80%) |" in text
+    assert f"{torc['p99_9']:.1f} / 100 ({torc['p99_9'] / 100:.2f}x)" in text
+
+
+def test_latency_ratios_are_taken_within_each_round():
+    figures = latencies.compare([{"p50": 1.0}, {"p50": 30.0}, {"p50": 3.0}],
+                                [{"p50": 2.0}, {"p50": 60.0}, {"p50": 4.0}], ["p50"])
+    assert figures["p50"] == {"torc": 3.0, "redis": 4.0, "ratio": 0.5}

@@ -29,8 +29,9 @@ struct connection {
     uint32_t head;
     uint32_t ring_size;
     bool is_write_blocked;
-    uint64_t due;  /* open loop: requests whose time has come, */
-    uint64_t sent; /* and requests sent, since the run began */
+    uint64_t due;      /* open loop: requests whose time has come, */
+    uint64_t sent;     /* and requests sent, since the run began */
+    uint64_t turn_key; /* --in-turn: the key of the first command */
     struct in_flight *ring;
     char *pending; /* [pending_at, pending_len): bytes the socket has not taken yet */
     size_t pending_at;

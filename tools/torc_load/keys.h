@@ -9,6 +9,7 @@
 #ifndef TORC_TOOLS_TORC_LOAD_KEYS_H
 #define TORC_TOOLS_TORC_LOAD_KEYS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum key_distribution { KEYS_UNIFORM, KEYS_ZIPFIAN, KEYS_SEQUENTIAL };
@@ -20,6 +21,8 @@ struct random_state {
 struct key_source {
     struct random_state random;
     enum key_distribution distribution;
+    bool is_held; /* keys_next() goes on giving `latest` */
+    uint64_t latest;
     uint64_t keys;
     /* Sequential: the next number, and the share [first, first + count) of this thread. */
     uint64_t next;
@@ -64,13 +67,19 @@ static inline uint64_t random_below(struct random_state *r, uint64_t n) {
     return (uint64_t)(((unsigned __int128)random_next(r) * n) >> 64);
 }
 
-/* The next key number, below `keys`. */
-static inline uint64_t keys_next(struct key_source *k) {
+/* The next number of the distribution. */
+static inline uint64_t keys_draw(struct key_source *k) {
     if (k->distribution == KEYS_UNIFORM) return random_below(&k->random, k->keys);
     if (k->distribution == KEYS_ZIPFIAN) return keys_next_zipfian(k);
     uint64_t number = k->first + k->next;
     k->next = k->next + 1 == k->count ? 0 : k->next + 1;
     return number;
+}
+
+/* The next key number, below `keys`. */
+static inline uint64_t keys_next(struct key_source *k) {
+    if (!k->is_held) k->latest = keys_draw(k);
+    return k->latest;
 }
 
 #endif

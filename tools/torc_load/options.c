@@ -124,6 +124,8 @@ static const struct row rows[] = {
      "and __data__ are replaced; may be repeated",
      KIND_CALL, 0, 0, 0, add_command},
     {"weight", "N", "share of the --command before it (1)", KIND_CALL, 0, 0, 0, set_weight},
+    {"in-turn", NULL, "each connection sends the commands one after the other, all on one key",
+     KIND_FLAG, FIELD(is_in_turn), 0, 0, NULL},
     {"preload", NULL, "first SET every key once, not measured", KIND_FLAG, FIELD(preload), 0, 0,
      NULL},
     {"preload-only", NULL, "SET every key once and stop", KIND_FLAG, FIELD(preload_only), 0, 0,

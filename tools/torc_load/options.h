@@ -50,6 +50,7 @@ struct options {
     uint64_t ttl_s;
     uint32_t command_count;
     struct options_command commands[OPTIONS_COMMANDS_MAX];
+    bool is_in_turn; /* commands one after the other, a turn's on one key */
     bool preload;
     bool preload_only;
     bool allow_errors;

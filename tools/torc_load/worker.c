@@ -38,10 +38,11 @@ static void fail(struct worker *w, const char *what, const char *why) {
     atomic_store(&w->run->stop, true);
 }
 
-/* Which command comes next, by weight. */
-static uint32_t pick_command(struct worker *w) {
+/* Which command comes next on `c`: by turn or by weight. */
+static uint32_t pick_command(struct worker *w, const struct connection *c) {
     const struct run *run = w->run;
     if (run->template_count == 1) return 0;
+    if (run->options->is_in_turn) return (uint32_t)(c->sent % run->template_count);
     uint64_t ticket = random_below(&w->mix, run->weight_until[run->template_count - 1]);
     uint32_t i = 0;
     while (ticket >= run->weight_until[i]) i++;
@@ -64,6 +65,16 @@ static bool write_out(struct worker *w, struct connection *c, size_t len) {
     return true;
 }
 
+/* Writes one request; in turns the first command draws the key and the others keep it. */
+static size_t write_request(struct worker *w, struct connection *c,
+                            const struct request_template *t, uint32_t command, char *out) {
+    w->keys.is_held = w->run->options->is_in_turn && !w->is_preloading && command > 0;
+    if (w->keys.is_held) w->keys.latest = c->turn_key;
+    size_t len = request_write(t, &w->run->format, &w->keys, out);
+    c->turn_key = w->keys.latest;
+    return len;
+}
+
 /* Writes and sends `count` requests on `c`. */
 static void send_requests(struct worker *w, struct connection *c, uint64_t count) {
     const struct run *run = w->run;
@@ -71,7 +82,7 @@ static void send_requests(struct worker *w, struct connection *c, uint64_t count
     uint64_t now_ns = util_now_ns();
     size_t len = 0;
     for (uint64_t i = 0; i < count; i++) {
-        uint32_t command = w->is_preloading ? PRELOAD_COMMAND : pick_command(w);
+        uint32_t command = w->is_preloading ? PRELOAD_COMMAND : pick_command(w, c);
         const struct request_template *t =
             w->is_preloading ? &run->preload : &run->templates[command];
         uint64_t since_ns = is_open ? due_ns(w, c, c->sent) : now_ns;
@@ -82,7 +93,7 @@ static void send_requests(struct worker *w, struct connection *c, uint64_t count
         c->ring[slot] = (struct in_flight){.since_ns = since_ns, .command = command};
         c->in_flight++;
         c->sent++;
-        len += request_write(t, &run->format, &w->keys, w->write_buffer + len);
+        len += write_request(w, c, t, command, w->write_buffer + len);
         if (len >= SEND_PIECE_BYTES) {
             if (!write_out(w, c, len)) return;
             len = 0;
