@@ -11,6 +11,10 @@ from statistics import median
 PERCENTILES = ["p50", "p99", "p99_9", "p99_99"]
 FEW_CONNECTIONS = [1, 8, 64]
 SHARDS = [1, 2]
+PORTS_SHARDS = 2
+PORTS_PIPELINES = [1, 10, 50]
+# Of the shard ports part: what is measured, on which server, through which of its ports.
+PORTS = [("redis", "Redis"), ("plain", "torc, plain port"), ("shard ports", "torc, shard ports")]
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ def _verdict(missed):
 
 def few_markdown(rows):
     """Rows are {title, connections, shards, figures, missed}."""
-    lines = ["| calls, without a pipeline | connections | shards | torc commands/s | redis | ratio |"
-             " torc p50 us | redis | ratio | |",
+    lines = ["| calls, without a pipeline | connections | shards | torc commands/s | redis |"
+             " ratio | torc p50 us | redis | ratio | |",
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
     for r in rows:
         per_s, p50 = r["figures"]["per_s"], r["figures"]["p50"]
@@ -104,4 +108,31 @@ def open_markdown(rows):
                  for f in (r["figures"][p] for p in PERCENTILES)]
         lines.append(f"| {r['title']} | {r['rate']:,.0f} ({r['share']:.0%}) |"
                      f" {' | '.join(cells)} | {_verdict(r['missed'])} |")
+    return "\n".join(lines)
+
+
+def ports_rows(samples):
+    """Rows for ports_markdown from samples[pipeline][name of PORTS] = list of samples."""
+    rows = []
+    for pipeline, by_name in samples.items():
+        for name, title in PORTS:
+            rounds = by_name[name]
+            row = {"pipeline": pipeline, "name": name, "title": title, "rounds": rounds}
+            for figure in ("cpu_us", "per_s", "p50", "messages"):
+                values = [r[figure] for r in rounds if figure in r]
+                row[figure] = median(values) if values else None
+            row["cpu_ratio"] = median(r["cpu_us"] / b["cpu_us"]
+                                      for r, b in zip(rounds, by_name["redis"]))
+            rows.append(row)
+    return rows
+
+
+def ports_markdown(rows):
+    lines = ["| pipeline | port | CPU us per command | x Redis | commands/s | p50 us |"
+             " messages per command |", "| ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
+    for r in rows:
+        messages = "" if r["messages"] is None else f"{r['messages']:.4f}"
+        lines.append(f"| {r['pipeline']} | {r['title']} | {r['cpu_us']:.3g} |"
+                     f" {r['cpu_ratio']:.2f}x | {r['per_s']:,.0f} | {_us(r['p50'])} |"
+                     f" {messages} |")
     return "\n".join(lines)

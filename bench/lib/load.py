@@ -87,7 +87,7 @@ class TorcLoad(Generator):
         return ["--host", "127.0.0.1", "--port", str(server.port)]
 
     def supports(self, scenario):
-        return True
+        return not scenario.cluster
 
     def fill(self, server, s):
         _run([self.path, *self._target(server), "--preload-only", "--connections",
@@ -126,8 +126,11 @@ class Memtier(Generator):
         """Keys have one width: numbers from 10^k on, behind a prefix that fills up to key_size."""
         first = 10 ** len(str(s.keys - 1))
         prefix = "key:".ljust(s.key_size - len(str(first)), "0")
-        target = ["-S", server.socket] if server.socket else ["-s", "127.0.0.1", "-p",
-                                                              str(server.port)]
+        target = ["-s", "127.0.0.1", "-p", str(server.port + 1 if s.cluster else server.port)]
+        if server.socket:
+            target = ["-S", server.socket]
+        elif s.cluster:
+            target.append("--cluster-mode")
         return [self.path, *target, "--key-prefix", prefix, "--key-minimum", str(first),
                 "--key-maximum", str(first + s.keys - 1), "--data-size", str(s.value_size),
                 "--hide-histogram"]

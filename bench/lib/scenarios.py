@@ -27,6 +27,7 @@ class Scenario:
     mget: int = 0
     unix: bool = False
     shards: int = 1
+    cluster: bool = False  # memtier as a cluster client, from the first of torc's shard ports on
     ttl_s: int = 0
     metric: str = CPU  # the figure that the aims are about
     # Aims for torc: at most so many times Redis's or the floor's figure, at most so much.

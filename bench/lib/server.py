@@ -134,12 +134,18 @@ class Server:
         raise ServerError(f"{self.kind.name} did not answer PING within {READY_S} s:\n"
                           f"{self._log_tail()}")
 
-    def _read_version(self):
+    def info(self, section):
+        """The fields of a section of INFO, as text."""
         fields = {}
-        for line in self._ask(b"INFO server").decode("utf-8", "replace").splitlines():
+        text = self._ask(b"INFO " + section.encode()).decode("utf-8", "replace")
+        for line in text.splitlines():
             name, colon, value = line.partition(":")
             if colon:
                 fields[name] = value.strip()
+        return fields
+
+    def _read_version(self):
+        fields = self.info("server")
         for name in ("torc_version", "valkey_version", "dragonfly_version", "redis_version"):
             if name in fields:
                 self.version = fields[name]

@@ -240,3 +240,18 @@ def test_latency_ratios_are_taken_within_each_round():
     figures = latencies.compare([{"p50": 1.0}, {"p50": 30.0}, {"p50": 3.0}],
                                 [{"p50": 2.0}, {"p50": 60.0}, {"p50": 4.0}], ["p50"])
     assert figures["p50"] == {"torc": 3.0, "redis": 4.0, "ratio": 0.5}
+
+
+def test_shard_ports_beside_the_plain_port():
+    def sample(cpu, **more):
+        return {"cpu_us": cpu, "per_s": 1e5, "p50": 20.0, **more}
+
+    rows = latencies.ports_rows({10: {
+        "redis": [sample(2.0), sample(4.0)], "plain": [sample(1.0, messages=0.5)] * 2,
+        "shard ports": [sample(0.5, messages=0.0), sample(1.5, messages=0.0)]}})
+    assert [r["name"] for r in rows] == ["redis", "plain", "shard ports"]
+    assert [r["messages"] for r in rows] == [None, 0.5, 0.0]
+    assert [r["cpu_ratio"] for r in rows] == [1.0, 0.375, 0.3125]
+    text = latencies.ports_markdown(rows)
+    assert "| 10 | Redis | 3 | 1.00x | 100,000 | 20.0 |  |" in text
+    assert "| 10 | torc, plain port | 1 | 0.38x | 100,000 | 20.0 | 0.5000 |" in text
