@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 
 #define MAILBOX_LINE 64
@@ -65,6 +66,9 @@ size_t mailbox_flush(struct mailbox *m, struct outbox *o);
 size_t mailbox_take(struct mailbox *m, uint64_t *words, size_t max);
 /** Whether something is there to take. Receiver only. */
 bool mailbox_is_empty(struct mailbox *m);
+
+/** Memory for an object that is sent: aligned so that the kind fits in the pointer's low bits. */
+static inline void *message_alloc(size_t bytes) { return mem_alloc_aligned(bytes, 16); }
 
 static inline uint64_t message_pack(enum message_kind kind, const void *object) {
     ASSERT(((uintptr_t)object & 15) == 0);

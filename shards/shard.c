@@ -347,7 +347,7 @@ static void assign(struct shard *s, int fd, enum accept_from from) {
             "loopback interface. To accept others, set a password with 'requirepass', or "
             "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
     } else {
-        struct accepted *accepted = mem_alloc(sizeof *accepted);
+        struct accepted *accepted = message_alloc(sizeof *accepted);
         *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .from = from};
         if (to == s->id)
             shard_adopt(s, accepted);
@@ -435,6 +435,7 @@ static void tick(struct shard *s) {
     s->tick_count++;
     statistics_tick(&s->stats, s->now_ms, s->io->bytes_in, s->io->bytes_out);
     tick_connections(s);
+    mem_collect();
     if (!s->intents.lent) summary_update(s);
     if (s->active_expire) s->expire_pending = true;
 }

@@ -143,7 +143,8 @@ bool transaction_watch_expired(const struct transaction *t) {
 // ---- parts (coordinator) -----------------------------------------------------------------------
 
 static struct part *part_new(struct transaction *t, uint32_t shard, uint32_t keys, size_t bytes) {
-    struct part *part = mem_calloc(sizeof *part + keys * sizeof *part->keys + bytes);
+    size_t size = sizeof(struct part) + keys * sizeof(struct part_key) + bytes;
+    struct part *part = memset(message_alloc(size), 0, size);
     part->transaction = t;
     part->shard = shard;
     part->db = t->db;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Allocation and its accounting. Every thread that allocates owns one counter, a cache line of its
-// own that it alone writes (plain load and store of a relaxed atomic: no locked instruction);
-// mem_used() adds all of them. Counters hang in a list that only grows, by compare-and-swap at its
-// head, and that is never taken apart; a thread that ends leaves its counter, with its value, to
-// the next new thread. The list, the thread's pointer into it and the peak are the exception to "no
-// mutable globals": the allocator serves every thread before anything could be passed in.
-// Invariant: what is added for a block on allocation is what is taken off when it is freed (the
-// block's usable size), whichever thread frees it.
+// Allocation and its accounting. Blocks of up to SLAB_MAX bytes are cells of the calling thread's
+// slab heap (slab.h), longer ones mimalloc's; which it is, a pointer's address tells. Every thread
+// that allocates owns one arena: its heap, and a counter that it alone writes (plain load and store
+// of a relaxed atomic: no locked instruction); mem_used() adds all counters. Arenas hang in a list
+// that only grows, by compare-and-swap at its head, and that is never taken apart; a thread that
+// ends leaves its arena, with its count and what lives in its heap, to the next new thread. The
+// list, the thread's pointer into it and the peak are the exception to "no mutable globals": the
+// allocator serves every thread before anything could be passed in. Sanitizer builds have malloc
+// alone, which their tools know. Invariant: what is added for a block on allocation is what is
+// taken off when it is freed (the block's usable size), whichever thread frees it.
 #include "engine/base/alloc.h"
 
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/slab.h"
 
 #ifdef TORC_SANITIZE
 #include <malloc.h>
@@ -28,26 +31,25 @@
 #include <mimalloc.h>
 #endif
 
-#define CACHE_LINE 64
-#define SMALL_MAX  1024
+#define CACHE_LINE  64
+#define COLLECT_MAX 4096 // cells of other threads that mem_collect() takes back
 
-struct counter {
+struct arena {
     _Alignas(CACHE_LINE) _Atomic int64_t bytes;
-    _Atomic bool taken;   // false once its thread has ended
-    struct counter *next; // set before the counter is published, then constant
+    _Atomic bool taken; // false once its thread has ended
+    struct arena *next; // set before the arena is published, then constant
+    struct slab_heap heap;
 };
 
-static _Atomic(struct counter *) counters;
+static _Atomic(struct arena *) arenas;
 static _Atomic int64_t peak_bytes;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
-static _Thread_local struct counter *mine;
-// What blocks of up to SMALL_MAX bytes occupy, in steps of 8: asking the allocator costs more than
-// the rest of the accounting. Written once, before the first thread gets its counter.
-static uint16_t small_sizes[SMALL_MAX / 8 + 1];
+static _Thread_local struct arena *mine;
 
 #ifdef TORC_SANITIZE
 
+static const bool has_slab = false;
 static void *raw_alloc(size_t n) { return malloc(n); }
 static void *raw_calloc(size_t n) { return calloc(1, n); }
 static void *raw_realloc(void *p, size_t n) { return realloc(p, n); }
@@ -63,6 +65,7 @@ static void *raw_alloc_aligned(size_t n, size_t alignment) {
 
 #else
 
+static const bool has_slab = true;
 static inline void *raw_alloc(size_t n) { return mi_malloc(n); }
 static inline void *raw_calloc(size_t n) { return mi_zalloc(n); }
 static inline void *raw_realloc(void *p, size_t n) { return mi_realloc(p, n); }
@@ -75,6 +78,9 @@ static inline void *raw_alloc_aligned(size_t n, size_t alignment) {
 
 #endif
 
+static inline bool is_cell(const void *p) { return has_slab && slab_owns(p); }
+static inline bool is_cell_size(size_t n) { return has_slab && n <= SLAB_MAX; }
+
 _Noreturn static void exhausted(size_t n) {
     char text[96];
     int length = snprintf(text, sizeof(text), "torc: out of memory allocating %zu bytes\n", n);
@@ -83,121 +89,143 @@ _Noreturn static void exhausted(size_t n) {
     abort();
 }
 
-static void on_thread_end(void *counter) {
-    // Destructors that run later may still free memory: they take a counter anew.
+static void on_thread_end(void *arena) {
+    struct arena *a = arena;
+    slab_trim(&a->heap);
+    // Destructors that run later may still free memory: they take an arena anew.
     mine = NULL;
-    atomic_store_explicit(&((struct counter *)counter)->taken, false, memory_order_release);
+    atomic_store_explicit(&a->taken, false, memory_order_release);
 }
 
 static void prepare(void) {
-    for (size_t n = 0; n <= SMALL_MAX; n += 8) small_sizes[n / 8] = (uint16_t)raw_good_size(n);
+    if (has_slab) slab_prepare();
     int error = pthread_key_create(&key, on_thread_end);
     ASSERT(error == 0);
 }
 
-static struct counter *take_free_counter(void) {
-    struct counter *c = atomic_load_explicit(&counters, memory_order_acquire);
-    for (; c != NULL; c = c->next) {
+static struct arena *take_free_arena(void) {
+    struct arena *a = atomic_load_explicit(&arenas, memory_order_acquire);
+    for (; a != NULL; a = a->next) {
         bool expected = false;
-        if (atomic_compare_exchange_strong_explicit(&c->taken, &expected, true,
+        if (atomic_compare_exchange_strong_explicit(&a->taken, &expected, true,
                                                     memory_order_acquire, memory_order_relaxed)) {
-            return c;
+            return a;
         }
     }
     return NULL;
 }
 
-static __attribute__((noinline)) struct counter *take_counter(void) {
+static __attribute__((noinline)) struct arena *take_arena(void) {
     pthread_once(&once, prepare);
-    struct counter *c = take_free_counter();
-    if (c == NULL) {
-        c = raw_alloc_aligned(sizeof(*c), CACHE_LINE);
-        if (c == NULL) exhausted(sizeof(*c));
-        memset(c, 0, sizeof(*c));
-        atomic_init(&c->taken, true);
-        c->next = atomic_load_explicit(&counters, memory_order_relaxed);
-        while (!atomic_compare_exchange_weak_explicit(&counters, &c->next, c, memory_order_release,
+    struct arena *a = take_free_arena();
+    if (a == NULL) {
+        a = raw_alloc_aligned(sizeof(*a), CACHE_LINE);
+        if (a == NULL) exhausted(sizeof(*a));
+        memset(a, 0, sizeof(*a));
+        slab_heap_init(&a->heap);
+        atomic_init(&a->taken, true);
+        a->next = atomic_load_explicit(&arenas, memory_order_relaxed);
+        while (!atomic_compare_exchange_weak_explicit(&arenas, &a->next, a, memory_order_release,
                                                       memory_order_relaxed)) {
         }
     }
-    mine = c;
-    int error = pthread_setspecific(key, c);
+    mine = a;
+    int error = pthread_setspecific(key, a);
     ASSERT(error == 0);
-    return c;
+    return a;
 }
 
-static inline struct counter *my_counter(void) {
-    struct counter *c = mine;
-    return likely(c != NULL) ? c : take_counter();
+static inline struct arena *my_arena(void) {
+    struct arena *a = mine;
+    return likely(a != NULL) ? a : take_arena();
 }
 
-static inline void count(struct counter *c, int64_t bytes) {
-    int64_t now = atomic_load_explicit(&c->bytes, memory_order_relaxed);
-    atomic_store_explicit(&c->bytes, now + bytes, memory_order_relaxed);
+static inline void count(struct arena *a, int64_t bytes) {
+    int64_t now = atomic_load_explicit(&a->bytes, memory_order_relaxed);
+    atomic_store_explicit(&a->bytes, now + bytes, memory_order_relaxed);
 }
 
-// The bytes that p, just allocated with size n, occupies.
-static inline int64_t size_of_new(const void *p, size_t n) {
-#ifndef TORC_SANITIZE
-    if (likely(n <= SMALL_MAX)) {
-        int64_t size = small_sizes[(n + 7) / 8];
-        ASSERT_DEV(size == (int64_t)raw_usable(p));
-        return size;
-    }
-#endif
-    (void)n;
-    return (int64_t)raw_usable(p);
+// A new block of mimalloc's, or NULL, goes through here to the caller.
+static inline void *counted(struct arena *a, void *p, size_t n) {
+    if (unlikely(p == NULL)) exhausted(n);
+    count(a, (int64_t)raw_usable(p));
+    return p;
 }
 
 void *mem_alloc(size_t n) {
-    struct counter *c = my_counter();
-    void *p = raw_alloc(n);
-    if (unlikely(p == NULL)) exhausted(n);
-    count(c, size_of_new(p, n));
-    return p;
+    struct arena *a = my_arena();
+    if (likely(is_cell_size(n))) {
+        void *cell = slab_alloc(&a->heap, n);
+        if (likely(cell != NULL)) {
+            count(a, (int64_t)slab_class_size(slab_class(n)));
+            return cell;
+        }
+    }
+    return counted(a, raw_alloc(n), n);
 }
 
 void *mem_calloc(size_t n) {
-    struct counter *c = my_counter();
-    void *p = raw_calloc(n);
-    if (unlikely(p == NULL)) exhausted(n);
-    count(c, size_of_new(p, n));
-    return p;
+    if (is_cell_size(n)) return memset(mem_alloc(n), 0, n);
+    return counted(my_arena(), raw_calloc(n), n);
 }
 
 void *mem_alloc_aligned(size_t n, size_t alignment) {
     ASSERT(alignment != 0 && (alignment & (alignment - 1)) == 0);
-    void *p = raw_alloc_aligned(n, alignment);
-    if (unlikely(p == NULL)) exhausted(n);
-    count(my_counter(), (int64_t)raw_usable(p));
-    return p;
+    size_t rounded = (n + alignment - 1) & ~(alignment - 1);
+    if (is_cell_size(rounded) && slab_class_size(slab_class(rounded)) % alignment == 0) {
+        void *p = mem_alloc(rounded);
+        if (likely(((uintptr_t)p & (alignment - 1)) == 0)) return p;
+        mem_free(p); // no cell was left: mimalloc aligns to 16 unless asked for more
+    }
+    return counted(my_arena(), raw_alloc_aligned(n, alignment), n);
+}
+
+static void *move(void *p, size_t before, size_t n) {
+    void *q = mem_alloc(n);
+    memcpy(q, p, before < n ? before : n);
+    mem_free(p);
+    return q;
 }
 
 void *mem_realloc(void *p, size_t n) {
     ASSERT(n > 0);
-    int64_t before = p == NULL ? 0 : (int64_t)raw_usable(p);
+    if (p == NULL) return mem_alloc(n);
+    if (is_cell(p) || is_cell_size(n)) {
+        size_t before = mem_usable(p);
+        return mem_good_size(n) == before ? p : move(p, before, n);
+    }
+    int64_t before = (int64_t)raw_usable(p);
     void *q = raw_realloc(p, n);
     if (unlikely(q == NULL)) exhausted(n);
-    count(my_counter(), (int64_t)raw_usable(q) - before);
+    count(my_arena(), (int64_t)raw_usable(q) - before);
     return q;
 }
 
 void mem_free(void *p) {
     if (p == NULL) return;
-    count(my_counter(), -(int64_t)raw_usable(p));
+    struct arena *a = my_arena();
+    if (likely(is_cell(p))) {
+        count(a, -(int64_t)slab_free(&a->heap, p));
+        return;
+    }
+    count(a, -(int64_t)raw_usable(p));
     raw_free(p);
 }
 
-size_t mem_usable(const void *p) { return raw_usable(p); }
+size_t mem_usable(const void *p) { return likely(is_cell(p)) ? slab_usable(p) : raw_usable(p); }
 
-size_t mem_good_size(size_t n) { return raw_good_size(n); }
+size_t mem_good_size(size_t n) {
+    return likely(is_cell_size(n)) && n != 0 ? slab_class_size(slab_class(n)) : raw_good_size(n);
+}
 
-void mem_count(int64_t bytes) { count(my_counter(), bytes); }
+void mem_collect(void) { slab_collect(&my_arena()->heap, COLLECT_MAX); }
+
+void mem_count(int64_t bytes) { count(my_arena(), bytes); }
 
 int64_t mem_used(void) {
     int64_t sum = 0;
-    struct counter *c = atomic_load_explicit(&counters, memory_order_acquire);
-    for (; c != NULL; c = c->next) sum += atomic_load_explicit(&c->bytes, memory_order_relaxed);
+    struct arena *a = atomic_load_explicit(&arenas, memory_order_acquire);
+    for (; a != NULL; a = a->next) sum += atomic_load_explicit(&a->bytes, memory_order_relaxed);
     // Threads go on while we add: a block seen freed but not yet allocated can pull the sum below
     // 0.
     if (sum < 0) sum = 0;

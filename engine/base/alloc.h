@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The one door to memory. It stands on mimalloc (on malloc in sanitizer builds) and counts what is
+// The one door to memory. It stands on cells in size classes of 8 bytes (slab.h) for blocks of up
+// to 1 KiB and on mimalloc for longer ones (on malloc in sanitizer builds), and counts what is
 // allocated per thread, so that used_memory is a sum of a few counters and never a walk. Memory may
 // be freed by another thread than the one that allocated it; the sum stays right. Exhaustion aborts
 // with a message: a cache that cannot get its bookkeeping memory cannot keep its promises.
@@ -10,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Allocates n bytes (n > 0). Never returns NULL. The caller owns the result. */
+/**
+ * Allocates n bytes (n > 0), aligned for any type whose size divides n, and to 8 at least. Never
+ * returns NULL. The caller owns the result.
+ */
 void *mem_alloc(size_t n);
 /** Allocates n zeroed bytes. Never returns NULL. */
 void *mem_calloc(size_t n);
@@ -24,6 +28,12 @@ void mem_free(void *p);
 size_t mem_usable(const void *p);
 /** The size that an allocation of n bytes would really occupy. */
 size_t mem_good_size(size_t n);
+
+/**
+ * Takes back memory of this thread that other threads have freed, in a bounded step: to be called
+ * now and then. (Allocating does the same; a thread that allocates little keeps too much without.)
+ */
+void mem_collect(void);
 
 /** Counts bytes that come from elsewhere (mappings): positive on taking, negative on giving back.
  * */
