@@ -33,6 +33,7 @@
 
 #define CACHE_LINE  64
 #define COLLECT_MAX 4096 // cells of other threads that mem_collect() takes back
+#define SETTLE_MAX  64   // pages that it looks at to give their memory back
 
 struct arena {
     _Alignas(CACHE_LINE) _Atomic int64_t bytes;
@@ -218,7 +219,11 @@ size_t mem_good_size(size_t n) {
     return likely(is_cell_size(n)) && n != 0 ? slab_class_size(slab_class(n)) : raw_good_size(n);
 }
 
-void mem_collect(void) { slab_collect(&my_arena()->heap, COLLECT_MAX); }
+void mem_collect(void) {
+    struct arena *a = my_arena();
+    slab_collect(&a->heap, COLLECT_MAX);
+    slab_settle(&a->heap, SETTLE_MAX);
+}
 
 void mem_count(int64_t bytes) { count(my_arena(), bytes); }
 

@@ -30,8 +30,8 @@ size_t mem_usable(const void *p);
 size_t mem_good_size(size_t n);
 
 /**
- * Takes back memory of this thread that other threads have freed, in a bounded step: to be called
- * now and then. (Allocating does the same; a thread that allocates little keeps too much without.)
+ * Takes back memory of this thread that other threads have freed, and gives free memory to the
+ * system, in a bounded step: to be called now and then, about every 100 ms.
  */
 void mem_collect(void);
 

@@ -3,9 +3,11 @@
 // The slow half of slab.h: pages come and go, segments are claimed and released, cells come back
 // from other threads. It runs on the thread that owns the heap, save slab__free_remote(), and
 // claiming, which is an atomic bit. Every step is bounded: a page's cells are linked 4 KiB at a
-// time, cells of other threads come back 64 at a time, and a page is given back by one call to the
-// system. Memory of free pages goes back at once, but for KEEP_DIRTY pages of each heap; what holds
-// live cells cannot. Called through slab.h by alloc.c.
+// time, cells of other threads come back 64 at a time, and pages are given back by one call to the
+// system. A heap that has grown takes huge pages, which halve the cost of a random access. So
+// memory goes back by halves of segments, 2 MiB, as they become free, and page by page only when
+// more than an eighth is free otherwise; what holds live cells cannot. Called through slab.h by
+// alloc.c.
 #include "engine/base/slab.h"
 
 #include <string.h>
@@ -14,8 +16,10 @@
 #include <unistd.h>
 
 #define REGION_MIN   ((size_t)64 << 20) // not worth having with less, bytes
-#define KEEP_DIRTY   16                 // free pages that keep their memory
-#define THREAD_BYTES 4096               // cells that are linked at a time
+#define KEEP_DIRTY   16                 // free pages that keep their memory in any case
+#define HUGE_FROM    256  // pages in use (16 MiB) from which on 2 MiB more do not count
+#define HALF_PAGES   32   // of a segment: 2 MiB, what one huge page backs
+#define THREAD_BYTES 4096 // cells that are linked at a time
 #define COLLECT_STEP 64
 #define ALL_PAGES    UINT64_MAX
 
@@ -127,6 +131,10 @@ static struct slab_segment *claim_segment(struct slab_heap *heap) {
         unclaim(index);
         return NULL;
     }
+    // Where the system has no huge pages it says so, and nothing is lost.
+    if (heap->used_pages >= HUGE_FROM) {
+        madvise(segment_memory(s), SLAB_SEGMENT_BYTES, MADV_HUGEPAGE);
+    }
     s->free = ALL_PAGES;
     s->dirty = 0;
     list_segment(heap, s);
@@ -145,8 +153,31 @@ static void release_segment(struct slab_heap *heap, struct slab_segment *s) {
     unclaim(index_of_segment(s));
 }
 
-static void drop_memory(struct slab_segment *s, unsigned page) {
-    madvise(segment_memory(s) + page * SLAB_PAGE_BYTES, SLAB_PAGE_BYTES, MADV_DONTNEED);
+static void drop_memory(struct slab_heap *heap, struct slab_segment *s, unsigned page, size_t n) {
+    uint64_t mask = (ALL_PAGES >> (SLAB_SEGMENT_PAGES - n)) << page;
+    ASSERT((s->free & mask) == mask);
+    heap->dirty -= (uint32_t)__builtin_popcountll(s->dirty & mask);
+    s->dirty &= ~mask;
+    madvise(segment_memory(s) + page * SLAB_PAGE_BYTES, n * SLAB_PAGE_BYTES, MADV_DONTNEED);
+}
+
+/** More free pages keep their memory than may wait for their halves. */
+static bool keeps_too_many(const struct slab_heap *heap) {
+    return heap->dirty > KEEP_DIRTY + heap->used_pages / 8;
+}
+
+/** A page has become free: its memory goes back, or waits for the rest of its half. */
+static void give_back(struct slab_heap *heap, struct slab_segment *s, unsigned page) {
+    heap->dirty++;
+    s->dirty |= UINT64_C(1) << page;
+    if (heap->dirty <= KEEP_DIRTY) return;
+    unsigned first = page / HALF_PAGES * HALF_PAGES;
+    uint32_t half = (uint32_t)(s->free >> first);
+    if (half == UINT32_MAX) {
+        drop_memory(heap, s, first, HALF_PAGES);
+    } else if (keeps_too_many(heap)) {
+        drop_memory(heap, s, page, 1);
+    }
 }
 
 /** Puts a page at the end of its class's ring: it fills up last and may yet become empty. */
@@ -215,12 +246,7 @@ static void release_page(struct slab_heap *heap, struct slab_page *page) {
     if (s->free != 0) unlist_segment(heap, s);
     list_segment(heap, s);
     s->free |= UINT64_C(1) << bit;
-    if (heap->dirty < KEEP_DIRTY) {
-        heap->dirty++;
-        s->dirty |= UINT64_C(1) << bit;
-    } else {
-        drop_memory(s, bit);
-    }
+    give_back(heap, s, bit);
     // One free segment stays, so that a page that comes and goes does not take it along.
     bool only = s->next == NULL && s->previous == NULL;
     if (s->free == ALL_PAGES && !only) release_segment(heap, s);
@@ -283,6 +309,14 @@ void slab_collect(struct slab_heap *heap, uint32_t budget) {
     }
 }
 
+void slab_settle(struct slab_heap *heap, uint32_t budget) {
+    struct slab_segment *s = heap->segments;
+    for (; budget > 0 && s != NULL && keeps_too_many(heap); budget--) {
+        if (s->dirty != 0) drop_memory(heap, s, (unsigned)__builtin_ctzll(s->dirty), 1);
+        if (s->dirty == 0) s = s->next;
+    }
+}
+
 static void drop_segments(struct slab_heap *heap) {
     for (struct slab_segment *s = heap->segments, *next; s != NULL; s = next) {
         next = s->next;
@@ -290,9 +324,7 @@ static void drop_segments(struct slab_heap *heap) {
             release_segment(heap, s);
             continue;
         }
-        for (; s->dirty != 0; s->dirty &= s->dirty - 1, heap->dirty--) {
-            drop_memory(s, (unsigned)__builtin_ctzll(s->dirty));
-        }
+        while (s->dirty != 0) drop_memory(heap, s, (unsigned)__builtin_ctzll(s->dirty), 1);
     }
 }
 

@@ -79,7 +79,12 @@ void slab_prepare(void);
 void slab_heap_init(struct slab_heap *heap);
 /** Takes back up to `budget` cells that other threads have freed. */
 void slab_collect(struct slab_heap *heap, uint32_t budget);
-/** Takes back all of those, and gives all memory back to the system that holds no live cell. */
+/**
+ * Gives back memory of free pages that waits for its neighbours in vain since the heap has become
+ * smaller: looks at up to `budget` pages and segments.
+ */
+void slab_settle(struct slab_heap *heap, uint32_t budget);
+/** Takes back all that others have freed, and gives all memory back to the system that holds no live cell. */
 void slab_trim(struct slab_heap *heap);
 /** Whether the heap's lists and counts agree (tests). Walks everything. */
 bool slab_is_valid(const struct slab_heap *heap);

@@ -21,9 +21,11 @@ def server(request):
         if not io_uring_works():
             pytest.skip("no io_uring here")
     instance = Server({"shards": "1", "io-backend": request.param})
-    run(instance, [b"PING %s\r\n" % (b"x" * 1000)] * 10000, 1009)
-    yield instance
-    instance.stop()
+    try:
+        run(instance, [b"PING %s\r\n" % (b"x" * 1000)] * 10000, 1009)
+        yield instance
+    finally:
+        instance.stop()
 
 
 def run(server, commands, length):
