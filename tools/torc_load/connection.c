@@ -149,6 +149,7 @@ bool connection_open(struct connection *c, const struct options *o, uint32_t rin
                      char *problem, size_t problem_size) {
     c->ring_size = ring_size;
     c->ring = util_alloc(ring_size, sizeof *c->ring);
+    if (o->cache_aside) c->missed = util_alloc(ring_size, sizeof *c->missed);
     reply_init(&c->parser);
     const char *why = NULL;
     c->fd = o->socket != NULL ? connect_unix(o->socket) : connect_tcp(o->host, o->port, &why);
@@ -209,6 +210,7 @@ bool connection_flush(struct connection *c) {
 void connection_fini(struct connection *c) {
     if (c->fd >= 0) close(c->fd);
     free(c->ring);
+    free(c->missed);
     free(c->pending);
     *c = (struct connection){.fd = -1};
 }

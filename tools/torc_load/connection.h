@@ -19,6 +19,7 @@
 
 struct in_flight {
     uint64_t since_ns;
+    uint64_t key; /* cache-aside: which */
     uint32_t command;
 };
 
@@ -33,6 +34,8 @@ struct connection {
     uint64_t sent;     /* and requests sent, since the run began */
     uint64_t turn_key; /* --in-turn: the key of the first command */
     struct in_flight *ring;
+    uint64_t *missed; /* cache-aside: keys of the batch that were not there; ring_size of them */
+    uint32_t missed_count;
     char *pending; /* [pending_at, pending_len): bytes the socket has not taken yet */
     size_t pending_at;
     size_t pending_len;

@@ -59,6 +59,7 @@ static bool compile_templates(struct run *run) {
         fprintf(stderr, "torc-load: %s\n", problem);
         return false;
     }
+    if (o->cache_aside) return compile_one(run, set_text, 1) && compile_read(run);
     if (o->command_count == 0 || o->ratio_given) {
         if (o->ratio_set != 0 && !compile_one(run, set_text, o->ratio_set)) return false;
         if (o->ratio_get != 0 && !compile_read(run)) return false;

@@ -118,6 +118,8 @@ static const struct row rows[] = {
     {"ratio", "SET:GET", "mix of the two (1:10)", KIND_CALL, 0, 0, 0, set_ratio},
     {"mget", "N", "read by MGET of N keys in place of GET", KIND_NUMBER, FIELD(mget), 1, 10000,
      NULL},
+    {"cache-aside", NULL, "GET, and SET what was missing: as an application uses a cache",
+     KIND_FLAG, FIELD(cache_aside), 0, 0, NULL},
     {"ttl", "S", "SET with EX S", KIND_NUMBER, FIELD(ttl_s), 1, 1e9, NULL},
     {"command", "TEXT",
      "send this in place of SET and GET (add --ratio to have them too); __key__ "
@@ -198,6 +200,8 @@ static const struct row *find_row(const char *name, size_t len) {
 /* What only shows once all options are known. */
 static enum options_result check(struct options *o) {
     if (o->is_closed && o->rate > 0) return wrong("closed", "and --rate exclude each other");
+    if (o->cache_aside && (o->rate > 0 || o->command_count > 0 || o->mget > 0 || o->ratio_given))
+        return wrong("cache-aside", "excludes --rate, --command, --mget and --ratio");
     if (o->threads > o->connections) o->threads = o->connections;
     if (o->seconds == 0) o->seconds = o->requests != 0 ? 600 : 10;
     if (o->preload_only) o->preload = true;

@@ -48,6 +48,7 @@ struct options {
     bool ratio_given;
     uint64_t mget;
     uint64_t ttl_s;
+    bool cache_aside;
     uint32_t command_count;
     struct options_command commands[OPTIONS_COMMANDS_MAX];
     bool is_in_turn; /* commands one after the other, a turn's on one key */

@@ -203,9 +203,13 @@ static char *write_value(const struct request_format *f, struct key_source *sour
     return out + size + 4;
 }
 
+static inline uint64_t choose_key(struct key_source *source, const uint64_t *key) {
+    return key != NULL ? *key : keys_next(source);
+}
+
 /* The general form, for templates with values of varying size. */
 static size_t write_varying(const struct request_template *t, const struct request_format *f,
-                            struct key_source *source, char *out) {
+                            struct key_source *source, const uint64_t *given, char *out) {
     char *to = out;
     size_t from = 0;
     uint32_t key = 0;
@@ -213,7 +217,7 @@ static size_t write_varying(const struct request_template *t, const struct reque
         size_t until = i < t->value_count ? t->value_at[i] : t->len;
         memcpy(to, t->bytes + from, until - from);
         for (; key < t->key_count && t->key_at[key] < until; key++)
-            write_digits(to + (t->key_at[key] - from), keys_next(source), f->digits);
+            write_digits(to + (t->key_at[key] - from), choose_key(source, given), f->digits);
         to += until - from;
         from = until;
         if (i < t->value_count) to = write_value(f, source, to);
@@ -221,11 +225,21 @@ static size_t write_varying(const struct request_template *t, const struct reque
     return (size_t)(to - out);
 }
 
-size_t request_write(const struct request_template *t, const struct request_format *f,
-                     struct key_source *source, char *out) {
-    if (t->value_count != 0) return write_varying(t, f, source, out);
+static inline size_t write_request(const struct request_template *t, const struct request_format *f,
+                                   struct key_source *source, const uint64_t *key, char *out) {
+    if (t->value_count != 0) return write_varying(t, f, source, key, out);
     memcpy(out, t->bytes, t->len);
     for (uint32_t i = 0; i < t->key_count; i++)
-        write_digits(out + t->key_at[i], keys_next(source), f->digits);
+        write_digits(out + t->key_at[i], choose_key(source, key), f->digits);
     return t->len;
+}
+
+size_t request_write(const struct request_template *t, const struct request_format *f,
+                     struct key_source *source, char *out) {
+    return write_request(t, f, source, NULL, out);
+}
+
+size_t request_write_key(const struct request_template *t, const struct request_format *f,
+                         struct key_source *source, uint64_t key, char *out) {
+    return write_request(t, f, source, &key, out);
 }

@@ -58,4 +58,8 @@ void request_template_fini(struct request_template *t);
 size_t request_write(const struct request_template *t, const struct request_format *f,
                      struct key_source *source, char *out);
 
+/* The same with this key in place of the source's next ones; the source still draws the sizes. */
+size_t request_write_key(const struct request_template *t, const struct request_format *f,
+                         struct key_source *source, uint64_t key, char *out);
+
 #endif

@@ -6,7 +6,8 @@
  * answered; latency counts from the sending of the batch. Open loop: request n of the worker is due
  * at start + n * interval on connection n modulo their number, and latency counts from that instant
  * however late it was really sent, so a server that stalls cannot hide the requests that would have
- * come meanwhile. Invariant: `outstanding` is the sum of in_flight over the worker's connections.
+ * come meanwhile. Cache-aside is a closed loop in which a batch of GETs is followed by the SETs of
+ * what was missing. Invariant: `outstanding` is the sum of in_flight over the worker's connections.
  * Runs on its own thread; shares nothing mutable but the run's atomics.
  */
 #define _GNU_SOURCE
@@ -31,6 +32,9 @@
 /* How often a quiet worker looks whether it shall stop. */
 #define LOOK_UP_NS        (100 * NS_PER_MS)
 #define PRELOAD_COMMAND   UINT32_MAX
+/* Templates of a cache-aside run. */
+#define ASIDE_SET         0u
+#define ASIDE_GET         1u
 
 static void fail(struct worker *w, const char *what, const char *why) {
     if (!w->has_failed) snprintf(w->problem, sizeof w->problem, "%s: %s", what, why);
@@ -41,6 +45,8 @@ static void fail(struct worker *w, const char *what, const char *why) {
 /* Which command comes next on `c`: by turn or by weight. */
 static uint32_t pick_command(struct worker *w, const struct connection *c) {
     const struct run *run = w->run;
+    if (w->is_preloading) return PRELOAD_COMMAND;
+    if (run->options->cache_aside) return c->missed_count > 0 ? ASIDE_SET : ASIDE_GET;
     if (run->template_count == 1) return 0;
     if (run->options->is_in_turn) return (uint32_t)(c->sent % run->template_count);
     uint64_t ticket = random_below(&w->mix, run->weight_until[run->template_count - 1]);
@@ -82,7 +88,7 @@ static void send_requests(struct worker *w, struct connection *c, uint64_t count
     uint64_t now_ns = util_now_ns();
     size_t len = 0;
     for (uint64_t i = 0; i < count; i++) {
-        uint32_t command = w->is_preloading ? PRELOAD_COMMAND : pick_command(w, c);
+        uint32_t command = pick_command(w, c);
         const struct request_template *t =
             w->is_preloading ? &run->preload : &run->templates[command];
         uint64_t since_ns = is_open ? due_ns(w, c, c->sent) : now_ns;
@@ -91,9 +97,15 @@ static void send_requests(struct worker *w, struct connection *c, uint64_t count
         uint32_t slot = c->head + c->in_flight;
         if (slot >= c->ring_size) slot -= c->ring_size;
         c->ring[slot] = (struct in_flight){.since_ns = since_ns, .command = command};
+        uint64_t *key = &c->ring[slot].key;
         c->in_flight++;
         c->sent++;
-        len += write_request(w, c, t, command, w->write_buffer + len);
+        if (run->options->cache_aside && !w->is_preloading) {
+            *key = command == ASIDE_SET ? c->missed[--c->missed_count] : keys_next(&w->keys);
+            len += request_write_key(t, &run->format, &w->keys, *key, w->write_buffer + len);
+        } else {
+            len += write_request(w, c, t, command, w->write_buffer + len);
+        }
         if (len >= SEND_PIECE_BYTES) {
             if (!write_out(w, c, len)) return;
             len = 0;
@@ -115,6 +127,7 @@ static void fill(struct worker *w, struct connection *c) {
         if (count > batch - c->in_flight) count = batch - c->in_flight;
     } else {
         count = c->in_flight == 0 ? batch : 0;
+        if (count > 0 && c->missed_count > 0) count = c->missed_count;
     }
     if (count > w->unsent) count = w->unsent;
     if (count > 0) send_requests(w, c, count);
@@ -146,6 +159,8 @@ static void count_reply(struct worker *w, struct connection *c, uint64_t now_ns)
     w->stats.replies++;
     histogram_record(&s->latency, now_ns > oldest->since_ns ? now_ns - oldest->since_ns : 0);
     if (p->has_error) s->errors++;
+    if (w->run->options->cache_aside && oldest->command == ASIDE_GET && p->nulls > 0)
+        c->missed[c->missed_count++] = oldest->key;
     if (w->run->templates[oldest->command].counts_hits) {
         s->hits += p->values;
         s->misses += p->nulls;
