@@ -4,9 +4,10 @@
 // slab heap (slab.h), longer ones mimalloc's; which it is, a pointer's address tells. Every thread
 // that allocates owns one arena: its heap, and a counter that it alone writes (plain load and store
 // of a relaxed atomic: no locked instruction); mem_used() adds all counters. Arenas hang in a list
-// that only grows, by compare-and-swap at its head, and that is never taken apart; a thread that
-// ends leaves its arena, with its count and what lives in its heap, to the next new thread. The
-// list, the thread's pointer into it and the peak are the exception to "no mutable globals": the
+// that only grows, by compare-and-swap at its head; a thread that ends leaves its arena to the next
+// new thread. For those who must know the sum all the time, threads also publish what they have
+// counted, in coarse steps, into one number: mem_level() reads that alone. The list, the thread's
+// pointer into it, the peak and the published sum are the exception to "no mutable globals": the
 // allocator serves every thread before anything could be passed in. Sanitizer builds have malloc
 // alone, which their tools know. Invariant: what is added for a block on allocation is what is
 // taken off when it is freed (the block's usable size), whichever thread frees it.
@@ -37,6 +38,7 @@
 
 struct arena {
     _Alignas(CACHE_LINE) _Atomic int64_t bytes;
+    int64_t published;  // the part of `bytes` that is in `shown.bytes`; its thread's own
     _Atomic bool taken; // false once its thread has ended
     struct arena *next; // set before the arena is published, then constant
     struct slab_heap heap;
@@ -44,6 +46,10 @@ struct arena {
 
 static _Atomic(struct arena *) arenas;
 static _Atomic int64_t peak_bytes;
+static struct {
+    _Alignas(CACHE_LINE) _Atomic int64_t bytes; // of all threads, as published
+    _Atomic int64_t leaving;
+} shown;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static _Thread_local struct arena *mine;
@@ -92,6 +98,7 @@ _Noreturn static void exhausted(size_t n) {
 
 static void on_thread_end(void *arena) {
     struct arena *a = arena;
+    mem_publish(0);
     slab_trim(&a->heap);
     // Destructors that run later may still free memory: they take an arena anew.
     mine = NULL;
@@ -240,6 +247,32 @@ int64_t mem_used(void) {
     }
     return sum;
 }
+
+int64_t mem_level(void) {
+    const struct arena *a = my_arena();
+    int64_t own = atomic_load_explicit(&a->bytes, memory_order_relaxed) - a->published;
+    return atomic_load_explicit(&shown.bytes, memory_order_relaxed) + own;
+}
+
+void mem_publish(int64_t step) {
+    struct arena *a = my_arena();
+    int64_t now = atomic_load_explicit(&a->bytes, memory_order_relaxed);
+    int64_t change = now - a->published;
+    if (likely(change < step && -change < step)) return;
+    a->published = now;
+    atomic_fetch_add_explicit(&shown.bytes, change, memory_order_relaxed);
+}
+
+void mem_leave(int64_t bytes) {
+    atomic_fetch_add_explicit(&shown.leaving, bytes, memory_order_relaxed);
+}
+
+void mem_left(int64_t bytes) {
+    mem_publish(0); // first, or the same bytes would count again for a moment
+    atomic_fetch_sub_explicit(&shown.leaving, bytes, memory_order_relaxed);
+}
+
+int64_t mem_leaving(void) { return atomic_load_explicit(&shown.leaving, memory_order_relaxed); }
 
 int64_t mem_peak(void) { return atomic_load_explicit(&peak_bytes, memory_order_relaxed); }
 

@@ -40,6 +40,22 @@ void mem_collect(void);
 void mem_count(int64_t bytes);
 /** All bytes in use, over all threads, living and ended. Any thread may ask. */
 int64_t mem_used(void);
+/**
+ * What a limit on memory is compared with, many times a second and from every thread: a sum that is
+ * exact as to the calling thread and, as to the others, that of their last mem_publish(). One load
+ * of a line that is seldom written, where mem_used() reads one of each thread.
+ */
+int64_t mem_level(void);
+/** Lets the others see what this thread has counted, if that has changed by `step` or more. */
+void mem_publish(int64_t step);
+/**
+ * Bytes that are still in use but on their way out: handed to somebody who will free them. A limit
+ * leaves them out, or it would make room twice. mem_leave() adds, mem_left() takes off what has
+ * been freed by the calling thread (and publishes that), mem_leaving() tells the sum.
+ */
+void mem_leave(int64_t bytes);
+void mem_left(int64_t bytes);
+int64_t mem_leaving(void);
 /** The highest mem_used() that was seen by mem_used() calls so far. */
 int64_t mem_peak(void);
 /** Resident set size of the process in bytes, from /proc/self/statm. */

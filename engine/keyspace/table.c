@@ -119,6 +119,16 @@ struct table_ref table_find(const struct table *t, struct slice key, uint64_t ha
     return (struct table_ref){NULL, NULL};
 }
 
+struct table_ref table_find_hash(const struct table *t, uint64_t hash) {
+    if (t->nbuckets == 0) return (struct table_ref){NULL, NULL};
+    uint64_t bucket = table__address(t, hash), tag = table__tag(hash);
+    for (size_t i = 0;; i++) {
+        struct table_ref ref = table_bucket_at(t, bucket, i);
+        if (ref.entry == NULL) return ref;
+        if (*ref.slot >> TABLE_TAG_SHIFT == tag && table__hash(t, ref.entry) == hash) return ref;
+    }
+}
+
 static void add_slot(struct table *t, uint64_t *slots, uint64_t slot) {
     for (size_t i = 0; i < TABLE_BUCKET_SLOTS; i++) {
         if (slots[i] == 0) {

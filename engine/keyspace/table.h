@@ -71,6 +71,8 @@ bool table_prefetch_entry(const struct table *t, uint64_t hash);
 void table_prefetch_overflow(const struct table *t, uint64_t hash);
 /** Finds a key by its bytes and hash. */
 struct table_ref table_find(const struct table *t, struct slice key, uint64_t hash);
+/** Finds an entry by the whole hash of its key alone. */
+struct table_ref table_find_hash(const struct table *t, uint64_t hash);
 /** Inserts an entry, with its expiry code, whose key is not in the table. May split one bucket. */
 void table_insert(struct table *t, struct entry *e, uint64_t hash, uint8_t code);
 /**

@@ -34,10 +34,13 @@ _Noreturn static void exhausted(size_t bytes) {
     abort();
 }
 
-/** What the array of that many bytes is committed in: bounded, and small beside the array. */
+/**
+ * What the array of that many bytes is committed in: bounded, and small beside the array, so that
+ * it is small beside a limit on memory, too.
+ */
 static size_t chunk_for(size_t bytes) {
     size_t chunk = CHUNK_MIN;
-    while (chunk < CHUNK_MAX && chunk * 8 <= bytes) chunk *= 2;
+    while (chunk < CHUNK_MAX && chunk * 32 <= bytes) chunk *= 2;
     return chunk;
 }
 

@@ -121,11 +121,42 @@ static void test_threads(void **state) {
     }
 }
 
+static void *allocate_unseen(void *level) {
+    *(int64_t *)level = mem_level();
+    void *p = mem_alloc(100000);
+    mem_publish(200000); // not enough to be told
+    return p;
+}
+
+static void test_levels(void **state) {
+    (void)state;
+    mem_publish(0);
+    int64_t start = mem_level(), leaving = mem_leaving();
+    void *own = mem_alloc(5000);
+    assert_int_equal(mem_level() - start, mem_usable(own)); // the own part is exact
+    pthread_t thread;
+    int64_t seen;
+    void *p;
+    assert_int_equal(pthread_create(&thread, NULL, allocate_unseen, &seen), 0);
+    assert_int_equal(pthread_join(thread, &p), 0);
+    assert_int_equal(seen, start); // ours is not published yet
+    mem_publish(INT64_MAX);
+    // A thread that ends publishes what it has.
+    assert_int_equal(mem_level() - start, mem_usable(own) + mem_usable(p));
+    mem_leave(100);
+    assert_int_equal(mem_leaving() - leaving, 100);
+    mem_left(100);
+    assert_int_equal(mem_leaving(), leaving);
+    mem_free(p);
+    mem_free(own);
+    assert_int_equal(mem_level(), start);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),   cmocka_unit_test(test_resizing),
         cmocka_unit_test(test_aligned), cmocka_unit_test(test_count_and_peak),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_levels),
     };
     return cmocka_run_group_tests_name("engine/base/alloc", tests, NULL, NULL);
 }
