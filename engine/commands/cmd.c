@@ -8,9 +8,7 @@
 #include "engine/commands/command.h"
 
 #include "engine/base/assert.h"
-
-#define LFU_INITIAL 5 // counter of a new key, so that it survives until it is used again (Redis)
-#define LFU_MAX     255
+#include "engine/keyspace/access.h"
 
 const char error_syntax[] = "ERR syntax error";
 const char error_wrong_type[] = "WRONGTYPE Operation against a key holding the wrong kind of value";
@@ -94,44 +92,26 @@ struct key cmd_key(const struct cmd *c, int arg) {
 
 // ---- access information ------------------------------------------------------------------------
 
-static inline uint32_t lru_now(const struct cmd *c) {
-    return (uint32_t)(c->now_ms / 1000) & 0xffffff;
-}
-
-static inline uint32_t lfu_minutes(const struct cmd *c) {
-    return (uint32_t)(c->now_ms / 60000) & 0xffff;
-}
-
 uint32_t cmd_new_access(const struct cmd *c) {
-    return c->settings->lfu ? lfu_minutes(c) << 8 | LFU_INITIAL : lru_now(c);
+    return c->settings->lfu ? access_lfu_new(c->now_ms) : access_lru(c->now_ms);
 }
 
 uint32_t cmd_idle_s(const struct cmd *c, const struct entry *e) {
-    return (lru_now(c) - entry_access(e)) & 0xffffff;
+    return access_idle_s(entry_access(e), c->now_ms);
 }
 
 uint32_t cmd_frequency(const struct cmd *c, const struct entry *e) {
-    uint32_t access = entry_access(e), counter = access & 0xff;
-    if (c->settings->lfu_decay_time == 0) return counter;
-    uint32_t idle = (lfu_minutes(c) - (access >> 8)) & 0xffff;
-    uint32_t periods = idle / c->settings->lfu_decay_time;
-    return periods > counter ? 0 : counter - periods;
+    return access_frequency(entry_access(e), c->now_ms, c->settings->lfu_decay_time);
 }
 
-/** One more use: the counter grows with probability 1 / ((counter - initial) * factor + 1). */
 static __attribute__((noinline)) uint32_t lfu_used(const struct cmd *c, const struct found *f) {
-    uint32_t counter = cmd_frequency(c, f->ref.entry);
-    if (counter < LFU_MAX) {
-        uint64_t above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;
-        uint64_t one_in = above * c->settings->lfu_log_factor + 1;
-        if (random_below(&f->db->keyspace->random, one_in) == 0) counter++;
-    }
-    return lfu_minutes(c) << 8 | counter;
+    return access_lfu_used(entry_access(f->ref.entry), c->now_ms, c->settings->lfu_decay_time,
+                           c->settings->lfu_log_factor, &f->db->keyspace->random);
 }
 
 static inline void touch(const struct cmd *c, const struct found *f) {
     if (unlikely(c->view->frozen)) return;
-    uint32_t access = unlikely(c->settings->lfu) ? lfu_used(c, f) : lru_now(c);
+    uint32_t access = unlikely(c->settings->lfu) ? lfu_used(c, f) : access_lru(c->now_ms);
     // A store only when it changes something: reads within one second leave the entry's line clean.
     if (access != entry_access(f->ref.entry)) entry_set_access(f->ref.entry, access);
 }

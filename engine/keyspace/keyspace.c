@@ -24,6 +24,7 @@ struct keyspace_tables {
     uint32_t count;
     uint32_t emptied; // the first so many tables have no entries left
     uint64_t bucket;  // how far the one after them has been emptied
+    int64_t leaving;  // bytes of it that mem_leaving() counts
     struct flushed_table tables[];
 };
 
@@ -59,8 +60,7 @@ static void free_entry(void *context, struct entry *e) {
     entry_free(e);
 }
 
-static void free_or_hand_over(void *context, struct entry *e) {
-    const struct keyspace_hooks *hooks = context;
+static void free_or_hand_over(const struct keyspace_hooks *hooks, struct entry *e) {
     if (hooks->free_later != NULL && entry_outside_memory(e) >= ENTRY_BIG_FREE) {
         hooks->free_later(hooks->context, e);
     } else {
@@ -225,9 +225,11 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
     for (uint32_t i = first; i < end; i++) {
         if (ks->dbs[i].table.buckets == NULL) continue;
         removed += db_count(&ks->dbs[i]);
+        tables->leaving += ks->dbs[i].memory + (int64_t)table_memory(&ks->dbs[i].table);
         take_content(&ks->dbs[i], &tables->tables[tables->count++]);
     }
     ks->stats.dirty += removed;
+    mem_leave(tables->leaving);
     if (ks->hooks.free_tables_later != NULL && removed != 0) {
         tables->next = ks->flushed;
         ks->flushed = tables;
@@ -235,6 +237,18 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
         keyspace_tables_free(tables);
     }
     return removed;
+}
+
+/** The emptying of a flushed table: what has been freed, or handed over to be freed. */
+struct drain {
+    const struct keyspace_hooks *hooks;
+    int64_t bytes;
+};
+
+static void drain_entry(void *context, struct entry *e) {
+    struct drain *drain = context;
+    drain->bytes += (int64_t)entry_memory(e);
+    free_or_hand_over(drain->hooks, e);
 }
 
 bool keyspace_free_step(struct keyspace *ks, uint32_t budget) {
@@ -246,7 +260,10 @@ bool keyspace_free_step(struct keyspace *ks, uint32_t budget) {
             continue;
         }
         struct table *t = &tables->tables[tables->emptied].table;
-        tables->bucket = table_drain(t, tables->bucket, &budget, free_or_hand_over, &ks->hooks);
+        struct drain drain = {.hooks = &ks->hooks};
+        tables->bucket = table_drain(t, tables->bucket, &budget, drain_entry, &drain);
+        tables->leaving -= drain.bytes;
+        mem_left(drain.bytes);
         if (tables->bucket < t->nbuckets) continue;
         tables->bucket = 0;
         tables->emptied++;
@@ -260,6 +277,7 @@ void keyspace_tables_free(struct keyspace_tables *tables) {
         table_fini(&tables->tables[i].table);
         expiry_fini(&tables->tables[i].expiry);
     }
+    mem_left(tables->leaving);
     mem_free(tables);
 }
 

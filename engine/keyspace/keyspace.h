@@ -14,6 +14,7 @@
 
 #include "engine/base/random.h"
 #include "engine/keyspace/entry.h"
+#include "engine/keyspace/eviction.h"
 #include "engine/keyspace/expiry.h"
 #include "engine/keyspace/table.h"
 
@@ -37,7 +38,7 @@ struct db {
 /** What happened in a keyspace, for INFO. Plain counters; other threads may read them relaxed. */
 struct keyspace_stats {
     uint64_t hits, misses;
-    uint64_t expired_keys;
+    uint64_t expired_keys, evicted_keys;
     uint64_t dirty; // changes since start: what Redis calls dirty
 };
 
@@ -58,7 +59,7 @@ struct keyspace_hooks {
      * Flushed tables whose entries are gone: free them with keyspace_tables_free() off this thread.
      */
     void (*free_tables_later)(void *context, struct keyspace_tables *tables);
-    /** Whether active expiry must leave this key hash alone (it is lent for reading). */
+    /** Whether expiry and eviction must leave this key hash alone (it is lent for reading). */
     bool (*is_lent)(void *context, uint64_t hash);
 };
 
@@ -74,8 +75,9 @@ struct keyspace {
     struct watch_table *watches;     // NULL while nobody watches
     struct keyspace_tables *flushed; // what keyspace_free_step has to free
     struct random random;
-    int64_t memory; // bytes of entries (tables are added by keyspace_memory())
-    int64_t now_ms; // the time that keyspace_expire_step() was last told
+    struct eviction eviction; // candidates for it
+    int64_t memory;           // bytes of entries (tables are added by keyspace_memory())
+    int64_t now_ms;           // the time that keyspace_expire_step() was last told
 };
 
 /** Makes an empty keyspace of ndbs databases. Owned by the caller. */
@@ -161,6 +163,24 @@ void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b);
  */
 #define KEYSPACE_REMOVAL_COST 16
 bool keyspace_expire_step(struct keyspace *ks, int64_t now_ms, uint32_t budget);
+
+/**
+ * Removes one entry that the rules let go first, as far as samples tell. False: none has been
+ * found; there is none (keyspace_evictable), or all are lent, or *budget bucket visits (about 10 ns
+ * each; what is done with entries counts as several) were not enough: a later call goes on from
+ * there. Counts in stats.evicted_keys and calls modified.
+ */
+bool keyspace_evict(struct keyspace *ks, const struct eviction_rules *rules, int64_t now_ms,
+                    uint32_t *budget);
+/** How many entries the rules let go at all. */
+uint64_t keyspace_evictable(const struct keyspace *ks, const struct eviction_rules *rules);
+/**
+ * How good victims this keyspace has beside others under the same rules: keyspaces that evict in
+ * proportion to it evict, together, about what one keyspace with all the entries would. 0 when
+ * nothing can go. Looks at a few entries.
+ */
+double keyspace_eviction_weight(struct keyspace *ks, const struct eviction_rules *rules,
+                                int64_t now_ms);
 
 /**
  * WATCH: `flag` is set to true (atomic, release) when the key is modified. Tokens are (flag, db,
