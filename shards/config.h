@@ -56,7 +56,9 @@ struct config {
     int loglevel; // enum log_level
     bool always_show_logo;
     int64_t hz;
+    int64_t maxmemory;    // bytes; 0: no limit
     int maxmemory_policy; // enum config_maxmemory_policy (decides LRU or LFU access information)
+    int64_t maxmemory_samples, maxmemory_eviction_tenacity;
     int64_t lfu_log_factor, lfu_decay_time;
     int enable_debug_command;     // enum config_enable: no, yes, local
     int enable_protected_configs; // enum config_enable: who may CONFIG SET dir

@@ -129,7 +129,6 @@ static bool check_events(const struct slice *words, size_t count, struct buf *er
 #define NO_CLUSTER         "torc is no node of a Redis Cluster; see shard-ports"
 #define NO_TLS             "torc does not speak TLS"
 #define NO_USERS           "torc has no ACL users"
-#define NO_EVICTION        "nothing is evicted"
 #define NO_DEFRAGMENTATION "torc does not defragment"
 #define NO_OOM_SCORE       "the OOM score stays as it is"
 #define NO_CPU_LISTS       "see shards and shard-pinning"
@@ -144,10 +143,6 @@ static bool check_events(const struct slice *words, size_t count, struct buf *er
     }
 
 static const struct config__row rows[] = {
-    INERT(MEMORY, "maxmemory", "0", 0, "memory is counted, not limited; nothing is evicted",
-          RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "maxmemory-samples", "5", 0, NO_EVICTION, RANGE(1, INT32_MAX)),
-    INERT(NUMBER, "maxmemory-eviction-tenacity", "10", 0, NO_EVICTION, RANGE(0, 100)),
     INERT(MEMORY, "maxmemory-clients", "0", CONFIG__PERCENT,
           "clients are limited one by one by client-output-buffer-limit", RANGE(-100, INT64_MAX)),
     INERT(NUMBER, "active-expire-effort", "1", 0,

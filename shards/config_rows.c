@@ -128,10 +128,23 @@ static const struct config__row rows[] = {
           "shown in INFO; background work keeps its own rhythm; values outside 1 to 500 become the "
           "nearest of them",
           RANGE(0, INT32_MAX)),
+    ACTED(
+        MEMORY, "maxmemory", "0", 0, maxmemory,
+        "most memory of all shards together; 0: no limit. What happens then is maxmemory-policy's "
+        "part",
+        RANGE(0, INT64_MAX)),
     ACTED(ENUM, "maxmemory-policy", "noeviction", 0, maxmemory_policy,
-          "keep access times (LRU) or access counts (LFU) for OBJECT IDLETIME and OBJECT FREQ; "
-          "nothing is evicted",
+          "what makes room in full memory: nothing, so that writes fail, or keys that are removed: "
+          "any, or those with an expiry; the least recently (LRU) or least frequently (LFU) used, "
+          "random ones, or the first to expire",
           .words = policy_words),
+    ACTED(NUMBER, "maxmemory-samples", "5", 0, maxmemory_samples,
+          "keys to look at, at least, for each that is evicted; more than 64 count as 64",
+          RANGE(1, INT32_MAX)),
+    ACTED(NUMBER, "maxmemory-eviction-tenacity", "10", 0, maxmemory_eviction_tenacity,
+          "how many keys one pass of a shard evicts at most: 16 at 0, 50 more with each step up to "
+          "10 (500), then 15 % more with each; 100: until there is room",
+          RANGE(0, 100)),
     ACTED(NUMBER, "lfu-log-factor", "10", 0, lfu_log_factor, "how slowly access counts grow",
           RANGE(0, INT32_MAX)),
     ACTED(NUMBER, "lfu-decay-time", "1", 0, lfu_decay_time,

@@ -37,6 +37,7 @@ enum connection_stall {
     STALL_OUTPUT = 4,  // until the client has read more of its replies
     STALL_PAUSE = 8,   // CLIENT PAUSE
     STALL_OUTBOX = 16, // the shard's messages do not fit: back-pressure
+    STALL_MEMORY = 32, // eviction has not kept up with the writes
 };
 
 enum connection_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };

@@ -216,6 +216,21 @@ static void advance_reply_mode(struct connection *conn) {
         conn->reply_mode = REPLY_ON;
 }
 
+/**
+ * Whether memory lets the command start; if not, it has been refused, or the connection stalled.
+ */
+static bool has_memory(struct connection *conn, const struct command *spec) {
+    switch (eviction_admit(conn, spec)) {
+    case EVICTION_GO: return true;
+    case EVICTION_WAIT: connection_stall(conn, STALL_MEMORY); return false;
+    case EVICTION_REFUSE: break;
+    }
+    // What is under way may be a DEL that makes room.
+    if (!drain_first(conn))
+        refuse(conn, spec, "OOM command not allowed when used memory > 'maxmemory'.");
+    return false;
+}
+
 /** Reasons not to start any command now. */
 static bool must_wait(struct connection *conn) {
     if (unlikely(conn->shard->outbox_full)) connection_stall(conn, STALL_OUTBOX);
@@ -236,7 +251,9 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
            (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
             (uint32_t)!conn->authenticated | (uint32_t)s->outbox_full) == 0 &&
            (!connection_is_node(conn) || (p->hashed_arg && at == s)) && s->pause_until_ms == 0 &&
-           connection_unsent(conn) < CONNECTION_OUTPUT_HIGH;
+           connection_unsent(conn) < CONNECTION_OUTPUT_HIGH &&
+           (likely(s->eviction.limit == 0) || !(p->spec->flags & COMMAND_DENYOOM) ||
+            eviction_has_room(&s->eviction));
 }
 
 bool dispatch_start(struct connection *conn, struct parsed *p) {
@@ -268,7 +285,9 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         unlikely(spec->where == WHERE_SESSION) ? session_handler(spec) : NULL;
     bool queue = unlikely(conn->in_multi) && !(handler && handler->in_multi);
     bool barrier = !queue && (several || (handler && handler->barrier));
-    if (unlikely(is_paused(conn, spec))) {
+    if (unlikely(s->eviction.limit != 0) && !has_memory(conn, spec)) {
+        if (conn->stalls == 0) return true; // refused
+    } else if (unlikely(is_paused(conn, spec))) {
         connection_stall(conn, STALL_PAUSE);
     } else if (unlikely(conn->owed > 0) &&
                (barrier || (!queue && p->shard < SHARD_ANY && request_is_early(conn, p)))) {

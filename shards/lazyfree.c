@@ -18,6 +18,7 @@ struct garbage {
     struct garbage *next;
     struct entry *entry;
     struct keyspace_tables *tables;
+    int64_t bytes; // of the entry
 };
 
 static struct {
@@ -50,6 +51,7 @@ static void *lazyfree_main(void *unused) {
         while (g) {
             struct garbage *next = g->next;
             free_now(g->entry, g->tables);
+            mem_left(g->bytes);
             mem_free(g);
             g = next;
         }
@@ -85,7 +87,8 @@ static void hand_over(struct entry *e, struct keyspace_tables *tables) {
         return;
     }
     struct garbage *g = mem_alloc(sizeof *g);
-    *g = (struct garbage){NULL, e, tables};
+    *g = (struct garbage){NULL, e, tables, e ? (int64_t)entry_memory(e) : 0};
+    mem_leave(g->bytes);
     pthread_mutex_lock(&lazy.mutex);
     if (lazy.last)
         lazy.last->next = g;

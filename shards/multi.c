@@ -28,6 +28,7 @@ struct multi {
     size_t bytes;
     bool spoiled;              // an error while queueing
     bool write;                // a write is queued
+    bool denyoom;              // a command that full memory refuses is queued
     bool session;              // a session command is queued
     bool everything;           // a command that needs every keyspace is queued
     bool many_dbs;             // keys may be in several databases
@@ -60,6 +61,8 @@ bool multi_is_one_slot(const struct multi *m) {
         if (hash_slot(m->keys[i].text) != hash_slot(m->keys[0].text)) return false;
     return true;
 }
+
+bool multi_takes_memory(const struct multi *m) { return m->denyoom; }
 
 int multi_count(const struct multi *m) { return m ? m->count : 0; }
 
@@ -118,6 +121,7 @@ static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
     struct queued *q = &m->commands[m->count++];
     *q = (struct queued){p->spec, p->argc, copy_arguments(m, p)};
     m->write |= (p->spec->flags & COMMAND_WRITE) != 0;
+    m->denyoom |= (p->spec->flags & COMMAND_DENYOOM) != 0;
     m->session |= p->spec->where == WHERE_SESSION;
     m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR;
     m->many_dbs |= (p->spec->flags & COMMAND_MANY_DBS) || strcmp(p->spec->name, "select") == 0;

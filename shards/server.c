@@ -278,6 +278,8 @@ static int serve(struct server *sv, const sigset_t *signals) {
     } else {
         bool good = start_threads(sv);
         if (good) {
+            mem_publish(0);
+            eviction_warn_if_over(sv->config->maxmemory);
             announce(sv);
             wait_for_signal(signals);
             status = 0;

@@ -61,6 +61,7 @@ static bool apply_to_process(const struct config *old, const struct config *new,
         return false;
     }
     log_set_level((enum log_level) new->loglevel);
+    if (new->maxmemory != old->maxmemory) eviction_warn_if_over(new->maxmemory);
     return true;
 }
 
@@ -126,7 +127,8 @@ static void run_resetstat(struct shard *s, struct fanout_leg *leg) {
     s->stats.start_bytes_in = s->io->bytes_in;
     s->stats.start_bytes_out = s->io->bytes_out;
     // The keyspace's own counters are not ours while it is lent: summary_update() does it then.
-    s->summary.hits = s->summary.misses = s->summary.expired = 0;
+    s->summary.hits = s->summary.misses = s->summary.expired = s->summary.evicted = 0;
+    s->eviction.exceeded_total_ns = 0;
     s->summary.reset = true;
     if (!s->intents.lent) summary_update(s);
 }

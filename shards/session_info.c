@@ -30,11 +30,13 @@ void summary_update(struct shard *s) {
     ASSERT(!s->intents.lent);
     if (sum->reset) {
         sum->reset = false;
-        ks->stats.hits = ks->stats.misses = ks->stats.expired_keys = 0;
+        ks->stats.hits = ks->stats.misses = 0;
+        ks->stats.expired_keys = ks->stats.evicted_keys = 0;
     }
     sum->hits = ks->stats.hits;
     sum->misses = ks->stats.misses;
     sum->expired = ks->stats.expired_keys;
+    sum->evicted = ks->stats.evicted_keys;
     sum->dirty = ks->stats.dirty;
     sum->memory = keyspace_memory(ks);
     sum->keys = sum->expires = 0;
@@ -83,6 +85,7 @@ static void run_info(struct shard *s, struct fanout_leg *leg) {
     snap->bytes_in = s->io->bytes_in - s->stats.start_bytes_in;
     snap->bytes_out = s->io->bytes_out - s->stats.start_bytes_out;
     snap->startup_memory = s->startup_memory;
+    eviction_exceeded_ns(s, &snap->exceeded_total_ns, &snap->exceeded_ns);
 }
 
 static struct database_summary *find_database(struct keyspace_summary *sum, uint32_t index) {
@@ -95,6 +98,7 @@ static void add_keyspace(struct keyspace_summary *to, const struct keyspace_summ
     to->hits += from->hits;
     to->misses += from->misses;
     to->expired += from->expired;
+    to->evicted += from->evicted;
     to->dirty += from->dirty;
     to->memory += from->memory;
     for (uint32_t i = 0; i < from->database_count; i++) {
@@ -126,6 +130,8 @@ static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *f
     to->bytes_in += from->bytes_in;
     to->bytes_out += from->bytes_out;
     if (from->startup_memory > to->startup_memory) to->startup_memory = from->startup_memory;
+    to->exceeded_total_ns += from->exceeded_total_ns;
+    to->exceeded_ns += from->exceeded_ns;
 }
 
 static void snapshot_fini(struct info_snapshot *snap) {

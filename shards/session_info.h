@@ -18,6 +18,7 @@ struct info_snapshot {
     uint64_t client_memory, input_max, output_max; // bytes; the largest buffers of one client
     uint64_t bytes_in, bytes_out;                  // since the last CONFIG RESETSTAT
     int64_t startup_memory;
+    int64_t exceeded_total_ns, exceeded_ns; // time above maxmemory: shard 0 keeps it
 };
 
 struct info {

@@ -148,11 +148,11 @@ static void write_memory(const struct info *info, struct buf *out) {
     put(out, "allocator_allocated", (uint64_t)used);
     put_size(out, "total_system_memory",
              (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE));
-    put_size(out, "maxmemory", 0);
+    put_size(out, "maxmemory", info->home->config->maxmemory);
     put_config(out, info, "maxmemory_policy", "maxmemory-policy");
     buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n", (double)resident / (double)(used + !used));
     buf_printf(out, "mem_fragmentation_bytes:%lld\r\n", (long long)(resident - used));
-    put(out, "mem_not_counted_for_evict", 0);
+    put(out, "mem_not_counted_for_evict", mem_leaving() > 0 ? (uint64_t)mem_leaving() : 0);
     put(out, "mem_replication_backlog", 0);
     put(out, "mem_clients_slaves", 0);
     put(out, "mem_clients_normal", info->total.client_memory);
@@ -202,8 +202,10 @@ static void write_stats(const struct info *info, struct buf *out) {
     put(out, "sync_partial_ok", 0);
     put(out, "sync_partial_err", 0);
     put(out, "expired_keys", t->keyspace.expired);
-    put(out, "evicted_keys", 0);
+    put(out, "evicted_keys", t->keyspace.evicted);
     put(out, "evicted_clients", 0);
+    put(out, "total_eviction_exceeded_time", (uint64_t)t->exceeded_total_ns / 1000000);
+    put(out, "current_eviction_exceeded_time", (uint64_t)t->exceeded_ns / 1000000);
     put(out, "keyspace_hits", t->keyspace.hits);
     put(out, "keyspace_misses", t->keyspace.misses);
     put(out, "pubsub_channels", 0);

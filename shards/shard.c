@@ -136,6 +136,7 @@ void shard_use_config(struct shard *s, struct config *config) {
         .lfu_log_factor = (uint32_t)config->lfu_log_factor,
         .lfu_decay_time = (uint32_t)config->lfu_decay_time,
     };
+    eviction_configure(s);
 }
 
 // ---- commands ----------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ static void receive_all(struct shard *s) {
     }
 }
 
-static void wake(struct shard *s, uint32_t to) {
+void shard_wake(struct shard *s, uint32_t to) {
     struct shard_face *face = &s->fleet->faces[to];
     if (!atomic_load_explicit(&face->sleeping, memory_order_relaxed)) return;
     if (!atomic_exchange(&face->sleeping, false)) return;
@@ -269,7 +270,7 @@ static void flush_messages(struct shard *s) {
         if (to == s->id) continue;
         bool holds = s->progressed &&
                      atomic_load_explicit(&s->fleet->faces[to].holding, memory_order_relaxed);
-        if (holds || (touched[to / 8] >> to % 8 & 1)) wake(s, to);
+        if (holds || (touched[to / 8] >> to % 8 & 1)) shard_wake(s, to);
     }
     s->progressed = false;
 }
@@ -438,15 +439,20 @@ static void tick(struct shard *s) {
     mem_collect();
     if (!s->intents.lent) summary_update(s);
     if (s->active_expire) s->expire_pending = true;
+    mem_publish(0);
+    eviction_tick(s);
 }
 
 /** Shows the others how many keys there are, when that may have changed. */
 static void show_keys(struct shard *s) {
     if (s->intents.lent || s->shown_dirty == s->keyspace->stats.dirty) return;
     s->shown_dirty = s->keyspace->stats.dirty;
+    struct shard_face *face = &s->fleet->faces[s->id];
     uint64_t keys = 0;
     for (uint32_t d = 0; d < s->keyspace->ndbs; d++) keys += db_count(&s->keyspace->dbs[d]);
-    atomic_store_explicit(&s->fleet->faces[s->id].keys, keys, memory_order_relaxed);
+    atomic_store_explicit(&face->keys, keys, memory_order_relaxed);
+    uint64_t evictable = keyspace_evictable(s->keyspace, &s->eviction.rules);
+    atomic_store_explicit(&face->evictable, evictable, memory_order_relaxed);
 }
 
 static void expire(struct shard *s, bool busy) {
@@ -488,6 +494,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (s->resumable) resume_all(s);
     expire(s, count > 0 || s->resumable != NULL);
     free_flushed(s, count > 0 || s->resumable != NULL);
+    if (s->eviction.limit != 0) eviction_step(s);
     shard_settle(s);
     if (s->fleet->nshards > 1) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
@@ -504,9 +511,11 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
 int64_t shard_sleep_ns(struct shard *s) {
     if (s->resumable || s->dirty || s->outbox_full || s->stopping) return s->stopping ? 1000000 : 0;
     if (!s->intents.lent && (s->expire_pending || s->keyspace->flushed)) return 0;
+    if (s->eviction.pending) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
     int64_t sleep_ns = until_ns - s->now_ns;
+    if (s->eviction.waiting && sleep_ns > EVICTION_WAIT_NS) sleep_ns = EVICTION_WAIT_NS;
     if (s->pause_until_ms > 0) {
         int64_t pause_ms = s->pause_until_ms - s->now_ms; // may be too much for nanoseconds
         if (pause_ms <= sleep_ns / 1000000) sleep_ns = pause_ms * 1000000;

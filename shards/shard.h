@@ -18,6 +18,7 @@
 #include "net/io.h"
 #include "net/resp_parser.h"
 #include "shards/config.h"
+#include "shards/eviction.h"
 #include "shards/intents.h"
 #include "shards/mailbox.h"
 #include "shards/statistics.h"
@@ -34,10 +35,12 @@ struct shard;
 /** What a shard shows to the others: two cache lines each. */
 struct shard_face {
     _Alignas(MAILBOX_LINE) _Atomic bool sleeping; // about to wait, or waiting, in io_poll
-    _Atomic bool holding;         // has requests that wait for their clients to read
-    _Atomic bool closed;          // stopping, and nothing of its own is left
-    _Atomic uint64_t keys;        // of all databases, as of the last pass
-    _Atomic uint32_t connections; // assigned and not yet gone
+    _Atomic bool holding;           // has requests that wait for their clients to read
+    _Atomic bool closed;            // stopping, and nothing of its own is left
+    _Atomic uint64_t keys;          // of all databases, as of the last pass
+    _Atomic uint64_t evictable;     // those of them that may be evicted
+    _Atomic double eviction_weight; // how good victims they are: eviction.h
+    _Atomic uint32_t connections;   // assigned and not yet gone
     // Who may use the keyspace now (enum visit_door): a line of its own, visitors write it.
     _Alignas(MAILBOX_LINE) _Atomic uint32_t door;
 };
@@ -50,10 +53,11 @@ struct fleet {
     struct shard_face *faces;  // [shard]
     uint64_t hash_seed;
     char run_id[41];
-    int64_t started_us;                                // wall clock
-    const char *io_reason;                             // why io_uring was not taken; NULL
-    _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;    // of the latest transaction
-    _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id; // of the latest connection
+    int64_t started_us;                                   // wall clock
+    const char *io_reason;                                // why io_uring was not taken; NULL
+    _Alignas(MAILBOX_LINE) _Atomic int64_t evicted_bytes; // by all shards
+    _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction
+    _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;    // of the latest connection
     _Atomic bool stop;
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
     // What administrators change, rarely, from any shard: under this lock.
@@ -91,6 +95,7 @@ struct shard {
     struct engine_settings settings; // what the engine needs of it
     struct keyspace *keyspace;
     struct view view, frozen; // of the own keyspace: see shard_view
+    struct shard_eviction eviction;
     struct intents intents;
 
     int64_t now_us, now_ms; // wall clock of this pass
@@ -166,6 +171,8 @@ void shard_use_config(struct shard *s, struct config *config);
  * this shard).
  */
 void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object);
+/** Wakes another shard if it sleeps. */
+void shard_wake(struct shard *s, uint32_t to);
 /** Adopts an accepted socket and frees its note. */
 void shard_adopt(struct shard *s, struct accepted *accepted);
 

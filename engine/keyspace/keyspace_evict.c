@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/prefetch.h"
 #include "engine/keyspace/access.h"
 #include "engine/keyspace/keyspace.h"
 
@@ -128,7 +129,7 @@ static uint32_t next_bucket(struct keyspace *ks, const struct eviction_rules *ru
         struct table_ref ref = table_bucket_at(t, ev->bucket, i);
         if (ref.entry == NULL) break;
         if (rules->expiring_only && table_ref_code(ref) == 0) continue;
-        __builtin_prefetch(ref.entry);
+        prefetch_read(ref.entry);
         refs[n++] = ref;
     }
     ev->bucket++;
@@ -144,9 +145,9 @@ static void prefetch_next(const struct keyspace *ks, const struct eviction_rules
         struct table_ref ref = table_bucket_at(t, ev->bucket, i);
         if (ref.entry == NULL) break;
         if (rules->expiring_only && table_ref_code(ref) == 0) continue;
-        __builtin_prefetch(ref.entry);
+        prefetch_read(ref.entry);
     }
-    __builtin_prefetch(t->buckets + (ev->bucket + 1) * TABLE_BUCKET_SLOTS);
+    prefetch_read(t->buckets + (ev->bucket + 1) * TABLE_BUCKET_SLOTS);
 }
 
 /** Looks at the next entries and puts the good ones into the pool. */

@@ -344,9 +344,9 @@ static void test_notices(void **state) {
     struct config_notices notices = {0};
     struct buf error = {0};
     const char *text = "save 900 1\nport 1\nappendonly no\nSAVE 300 10\nslave-read-only no\n"
-                       "maxmemory 1gb\nmaxmemory 0\n";
+                       "hz 20\nmaxmemory-clients 0\nmaxmemory-clients 0\n";
     assert_true(config_load_text(c, slice_text(text), "the test", &notices, &error));
-    assert_text(text_of(&notices.names), "save, appendonly, replica-read-only, maxmemory");
+    assert_text(text_of(&notices.names), "save, appendonly, replica-read-only, maxmemory-clients");
     assert_text(text_of(&notices.unmet), "save, replica-read-only");
     config_notices_free(&notices);
     config_release(c);
@@ -500,7 +500,13 @@ static void test_set(void **state) {
     assert_set(c, "save", "900 1", "torc does not act on this directive");
     assert_set(c, "save", "900", "Invalid save parameters");
     assert_set(c, "maxmemory", "0", "");
-    assert_set(c, "maxmemory", "100mb", "torc does not act on this directive");
+    assert_set(c, "maxmemory", "100mb", "");
+    assert_value(c, "maxmemory", "104857600");
+    assert_set(c, "maxmemory", "1.5gb", "argument must be a memory value");
+    assert_set(c, "maxmemory", "50%", "argument must be a memory value");
+    assert_set(c, "maxmemory-samples", "0", "argument must be between 1 and 2147483647 inclusive");
+    assert_set(c, "maxmemory-eviction-tenacity", "101",
+               "argument must be between 0 and 100 inclusive");
     assert_set(c, "client-output-buffer-limit", "pubsub 1mb 1kb 2", "");
     assert_set(c, "client-output-buffer-limit", "pubsub 1mb",
                "Wrong number of arguments in buffer limit configuration.");
