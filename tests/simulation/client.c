@@ -343,13 +343,17 @@ static void take_reply(struct client *c, struct value *v, const char *raw, size_
         buf_append(&op->parts, raw, n);
     } else if (op->block && op->arrived < op->wires) {
         const char *want = op->arrived == 1 ? "OK" : "QUEUED";
-        if (!value_is_status(v, want))
+        if (v->type == VALUE_ERROR && op->arrived > 1 && strncmp(v->text, "OOM ", 4) == 0)
+            op->refused = true; // full memory: EXEC has to say so, too
+        else if (!value_is_status(v, want))
             sim_fail(w, "client %u: inside a block, %s was expected, not %.*s", c->id, want, (int)n,
                      raw);
     } else {
         op->reply = v;
         op->raw = arena_copy(&w->arena, raw, n);
         op->raw_n = n;
+        if (op->refused && v->type != VALUE_ERROR)
+            sim_fail(w, "client %u: EXEC ran a block of which a command was refused", c->id);
     }
     if (op->arrived == op->wires) op_done(c, op);
 }

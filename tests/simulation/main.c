@@ -57,7 +57,7 @@ static void on_fatal_signal(int number) {
 
 static void usage(void) {
     printf("usage: torc-sim [--seed S | --seeds [FROM] COUNT] [--shards N] [--steps N]\n"
-           "                [--workload transfers|groups|tokens|order|registers|chaos]\n"
+           "                [--workload transfers|groups|tokens|order|registers|memory|chaos]\n"
            "                [--sabotage NAME] [--verbose]\n"
            "       torc-sim --self-test\n"
            "sabotages:");

@@ -94,6 +94,7 @@ struct op {
     const char *raw;          // its bytes
     size_t raw_n;
     uint32_t wires, arrived; // replies expected and seen
+    bool refused;            // a command of the block was, for want of memory
     bool split;              // sent as single commands: replies are put together
     struct buf parts;        // split: raw replies so far
     int tag;                 // the workload's
@@ -144,7 +145,7 @@ struct workload {
 };
 
 extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
-    workload_registers, workload_chaos;
+    workload_registers, workload_memory, workload_chaos;
 
 struct sim_io {
     struct io io; // first member

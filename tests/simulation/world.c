@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/base/alloc.h"
+#include "engine/base/log.h"
 #include "engine/base/hash.h"
 #include "engine/base/num.h"
 #include "shards/connection.h"
@@ -22,7 +23,8 @@
 
 static const struct workload *const workloads[] = {&workload_transfers, &workload_groups,
                                                    &workload_tokens,    &workload_order,
-                                                   &workload_registers, &workload_chaos};
+                                                   &workload_registers, &workload_memory,
+                                                   &workload_chaos};
 #define WORKLOADS (sizeof workloads / sizeof workloads[0])
 
 // What is being run now: for the handler of fatal signals, which has no other way to know.
@@ -113,6 +115,7 @@ static void world_init(struct world *w, const struct sim_options *options) {
     w->config = config_new();
     w->config->databases = 4;
     w->config->protected_mode = false;
+    w->config->loglevel = LOG_NOTHING; // CONFIG SET sets it anew, whatever it sets
     if (options->sabotage & SABOTAGE_RELAXED) w->config->pipeline_order = CONFIG_ORDER_RELAXED;
     char run_id[41] = {0};
     w->fleet = fleet_new(w->nshards, random_next(&w->random), run_id, WALL_START_US);
