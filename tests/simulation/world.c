@@ -21,10 +21,9 @@
 #define STALL_NS      INT64_C(5000000000)
 #define WALL_START_US INT64_C(1700000000000000)
 
-static const struct workload *const workloads[] = {&workload_transfers, &workload_groups,
-                                                   &workload_tokens,    &workload_order,
-                                                   &workload_registers, &workload_memory,
-                                                   &workload_chaos};
+static const struct workload *const workloads[] = {
+    &workload_transfers, &workload_groups, &workload_tokens, &workload_order,
+    &workload_registers, &workload_memory, &workload_chaos};
 #define WORKLOADS (sizeof workloads / sizeof workloads[0])
 
 // What is being run now: for the handler of fatal signals, which has no other way to know.
