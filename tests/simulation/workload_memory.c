@@ -2,9 +2,9 @@
 //
 // Full memory: pairs of keys (on different shards) are written together while an administrator
 // moves maxmemory to just around what is in use, to nothing and away, under every policy. What must
-// hold: a key may be gone at any time, but the two of a pair never show different values; the only errors
-// are those of full memory; and every client gets all its replies, however often writes had to wait
-// for eviction.
+// hold: a key may be gone at any time, but the two of a pair never show different values; the only
+// errors are those of full memory; and every client gets all its replies, however often writes had
+// to wait for eviction.
 #include <stdio.h>
 
 #include "engine/base/alloc.h"
