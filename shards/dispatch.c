@@ -226,7 +226,9 @@ static bool has_memory(struct connection *conn, const struct command *spec) {
     case EVICTION_REFUSE: break;
     }
     // What is under way may be a DEL that makes room.
-    if (!drain_first(conn))
+    if (conn->owed > 0)
+        connection_stall(conn, STALL_DRAIN);
+    else
         refuse(conn, spec, "OOM command not allowed when used memory > 'maxmemory'.");
     return false;
 }

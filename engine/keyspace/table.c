@@ -21,10 +21,10 @@
 #include "engine/keyspace/table_slots.h"
 
 // Entries per bucket, times 4, above which a bucket is split and below which one is merged.
-// At 5.5 entries a bucket an entry costs 12.5 bytes of table and one in eleven is in an overflow
-// array; at 7 it would cost 10.7 and one in six.
-#define SPLIT_LOAD        22
-#define MERGE_LOAD        14
+// At 6 entries a bucket an entry costs 11.7 bytes of table and one in nine is in an overflow array;
+// at 5 it would be 13.4 bytes and one in fifteen, at 7 10.7 bytes and one in six.
+#define SPLIT_LOAD        24
+#define MERGE_LOAD        15
 // Entries are packed, so most short ones lie in two cache lines; the end of one of 56 bytes is this
 // far in.
 #define SECOND_LINE       48
