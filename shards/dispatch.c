@@ -147,8 +147,8 @@ void dispatch_resolve(struct connection *conn, struct parsed *p, struct last_nam
 
 // ---- running -----------------------------------------------------------------------------------
 
-/** Runs a command now, on the keyspace of `at`: the own shard, or one that is being visited. */
-static void run_here(struct connection *conn, const struct parsed *p, const struct shard *at) {
+static inline void run_on(struct connection *conn, const struct parsed *p, const struct view *view,
+                          int64_t now_ms, int64_t now_us) {
     struct shard *s = conn->shard;
     struct reply r;
     connection_reply_begin(conn, &r);
@@ -156,17 +156,47 @@ static void run_here(struct connection *conn, const struct parsed *p, const stru
                     .argc = p->argc,
                     .argv = p->argv,
                     .reply = &r,
-                    .view = shard_view(at, p->write),
+                    .view = view,
                     .settings = &s->settings,
-                    // Time does not go back for a key: its owner may have read the clock later.
-                    .now_ms = s->now_ms > at->now_ms ? s->now_ms : at->now_ms,
-                    .now_us = s->now_us > at->now_us ? s->now_us : at->now_us,
+                    .now_ms = now_ms,
+                    .now_us = now_us,
                     .db = conn->db,
                     .flags = conn->cmd_flags,
                     .hashed_arg = p->hashed_arg,
                     .hashed = p->hash};
     shard_run(s, &c);
     connection_reply_end(conn, &r);
+}
+
+/** Runs a command now, on the keyspace of `at`: the own shard, or one that is being visited. */
+static void run_here(struct connection *conn, const struct parsed *p, const struct shard *at) {
+    // Time does not go back for a key: its owner may have read the clock later.
+    const struct shard *latest = conn->shard->now_us > at->now_us ? conn->shard : at;
+    run_on(conn, p, shard_view(at, p->write), latest->now_ms, latest->now_us);
+}
+
+/** Whether the command needs nothing but keys of shards that can be visited now, all at once. */
+static bool is_in_reach(struct shard *s, const struct parsed *p) {
+    if (p->spec->where != WHERE_KEYS || p->argc > VISIT_KEYS_MAX) return false;
+    struct key_list keys;
+    key_list_init(&keys, p->spec, p->argc, p->argv);
+    bool all = true;
+    for (int i = 0; i < keys.count && all; i++)
+        all = visit_also(s, shard_of_key(s, p->argv[keys.at[i].arg]));
+    key_list_fini(&keys);
+    return all;
+}
+
+/** Runs a command over several shards: now, if it is in reach; else as a transaction. */
+static void run_over_shards(struct connection *conn, const struct parsed *p) {
+    struct shard *s = conn->shard;
+    if (!is_in_reach(s, p)) {
+        transaction_command(conn, p);
+        return;
+    }
+    s->stats.visits++;
+    int64_t now_us = visit_now_us(s);
+    run_on(conn, p, &s->everywhere, now_us / 1000, now_us);
 }
 
 static bool is_relaxed(const struct shard *s) {
@@ -306,7 +336,7 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     else if (handler)
         session_run(conn, handler, p);
     else if (several)
-        transaction_command(conn, p);
+        run_over_shards(conn, p);
     else if (p->shard == SHARD_ANY)
         run_here(conn, p, s);
     else

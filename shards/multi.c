@@ -12,6 +12,7 @@
 #include "engine/base/alloc.h"
 #include "shards/session.h"
 #include "shards/transaction.h"
+#include "shards/visit.h"
 #include "shards/watch.h"
 
 struct queued {
@@ -200,8 +201,8 @@ static void run_on(struct multi *m, struct reply *now) {
         struct reply r;
         reply_init(&r, &m->reply, conn->proto);
         if (q->spec->where != WHERE_SESSION) {
-            int64_t now_ms =
-                m->transaction ? transaction_now_ms(m->transaction) : conn->shard->now_ms;
+            int64_t now_ms = m->transaction ? transaction_now_ms(m->transaction)
+                                            : visit_now_us(conn->shard) / 1000;
             run_engine_command(conn->shard, q, m->view, now_ms, conn->db, conn->cmd_flags, &r);
             continue;
         }
@@ -293,6 +294,16 @@ static uint32_t common_shard(const struct shard *s, const struct multi *m) {
     return common;
 }
 
+/** Whether the block needs nothing but keys of shards that can be visited now, all at once. */
+static bool is_in_reach(struct shard *s, const struct multi *m) {
+    if (m->everything || m->session || m->count + m->key_count > VISIT_KEYS_MAX) return false;
+    for (uint32_t i = 0; i < m->key_count; i++)
+        if (!visit_also(s, shard_of_key(s, m->keys[i].text))) return false;
+    for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
+        if (!visit_also(s, m->watches->keys[i].shard)) return false;
+    return true;
+}
+
 bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write,
                     bool again) {
     *write = m->write;
@@ -347,15 +358,19 @@ void session_exec(struct session_call *call) {
                        (s->intents.lent || multi_conflict(s, m, &hash, &write, false));
     // A session command may wait in the middle of the block: then keys must be held, also own ones.
     bool held = !alone && m->session && shard != SHARD_ANY;
-    if (everywhere || shard == SHARD_SEVERAL || held) {
+    bool several = everywhere || shard == SHARD_SEVERAL || held;
+    bool visit = !alone && (several || elsewhere) && is_in_reach(s, m);
+    const struct view *view = visit ? &s->everywhere : shard_view(s, m->write);
+    if (several && !visit) {
         start_transaction(conn, m);
-    } else if (elsewhere || busy) {
+    } else if ((elsewhere || busy) && !visit) {
         start_request(conn, m, call, shard);
-    } else if (m->watches && watch_failed(m->watches, &s->view, s->now_ms)) {
+    } else if (m->watches && watch_failed(m->watches, view, visit_now_us(s) / 1000)) {
         reply_aborted(m);
         end_run(m, call->reply);
     } else {
-        begin_run(m, shard_view(s, m->write), call->reply);
+        s->stats.visits += visit;
+        begin_run(m, view, call->reply);
     }
 }
 

@@ -48,6 +48,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
     pthread_mutex_init(&f->admin_lock, NULL);
     memcpy(f->run_id, run_id, sizeof f->run_id);
     f->shards = mem_calloc(nshards * sizeof(struct shard *));
+    f->keyspaces = mem_calloc(nshards * sizeof(struct keyspace *));
     f->faces = mem_alloc_aligned(nshards * sizeof *f->faces, MAILBOX_LINE);
     memset(f->faces, 0, nshards * sizeof *f->faces);
     size_t pairs = (size_t)nshards * nshards;
@@ -66,6 +67,7 @@ void fleet_free(struct fleet *f) {
     mem_free(f->mailboxes);
     mem_free(f->faces);
     mem_free(f->shards);
+    mem_free(f->keyspaces);
     mem_free(f);
 }
 
@@ -91,6 +93,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     s->view = (struct view){.only = s->keyspace, .nshards = fleet->nshards};
     s->frozen = s->view;
     s->frozen.frozen = true;
+    s->everywhere = (struct view){.by_shard = fleet->keyspaces, .nshards = fleet->nshards};
     s->outboxes = mem_calloc(fleet->nshards * sizeof *s->outboxes);
     s->visited = mem_calloc(fleet->nshards * sizeof *s->visited);
     s->visits = mem_calloc(fleet->nshards * sizeof *s->visits);
@@ -99,6 +102,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     statistics_init(&s->stats);
     shard_use_config(s, config);
     fleet->shards[id] = s;
+    fleet->keyspaces[id] = s->keyspace;
     s->startup_memory = mem_used();
     return s;
 }

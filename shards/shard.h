@@ -49,8 +49,9 @@ struct shard_face {
 struct fleet {
     uint32_t nshards;
     struct shard **shards;
-    struct mailbox *mailboxes; // [from * nshards + to]
-    struct shard_face *faces;  // [shard]
+    struct keyspace **keyspaces; // theirs
+    struct mailbox *mailboxes;   // [from * nshards + to]
+    struct shard_face *faces;    // [shard]
     uint64_t hash_seed;
     char run_id[41];
     int64_t started_us;                                   // wall clock
@@ -95,6 +96,7 @@ struct shard {
     struct engine_settings settings; // what the engine needs of it
     struct keyspace *keyspace;
     struct view view, frozen; // of the own keyspace: see shard_view
+    struct view everywhere;   // of all keyspaces: for those who are in
     struct shard_eviction eviction;
     struct intents intents;
 

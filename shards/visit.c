@@ -89,6 +89,16 @@ static void leave(struct shard *s, uint32_t to) {
     if (atomic_exchange(door, DOOR_OWNED) == DOOR_ASLEEP) futex(door, FUTEX_WAKE_PRIVATE, 1);
 }
 
+bool visit_also(struct shard *s, uint32_t shard) {
+    if (shard == s->id) return s->intents.parts == 0;
+    if (s->visited[shard]) return true;
+    if (!enter(s, shard)) return false;
+    if (s->fleet->shards[shard]->intents.parts == 0) return true;
+    s->visited_count--;
+    leave(s, shard);
+    return false;
+}
+
 void visit_begin(struct shard *s, const struct parsed *commands, int count) {
     visit_return(s);
     ASSERT(s->visited_count == 0);
@@ -96,14 +106,18 @@ void visit_begin(struct shard *s, const struct parsed *commands, int count) {
     for (int i = 0; i < count; i++) {
         const struct parsed *p = &commands[i];
         if (p->argc == 0 || !p->spec || p->shard >= s->fleet->nshards) continue;
-        if (p->shard == s->id || p->shard == refused || s->visited[p->shard]) continue;
-        if (!enter(s, p->shard)) {
-            refused = p->shard;
-        } else if (s->fleet->shards[p->shard]->intents.parts > 0) {
-            refused = s->visits[--s->visited_count];
-            leave(s, refused);
-        }
+        if (p->shard == s->id || p->shard == refused) continue;
+        if (!visit_also(s, p->shard)) refused = p->shard;
     }
+}
+
+int64_t visit_now_us(const struct shard *s) {
+    int64_t now_us = s->now_us;
+    for (uint32_t i = 0; i < s->visited_count; i++) {
+        int64_t other_us = s->fleet->shards[s->visits[i]]->now_us;
+        if (other_us > now_us) now_us = other_us;
+    }
+    return now_us;
 }
 
 void visit_end(struct shard *s) {

@@ -20,6 +20,8 @@
 #include "shards/request.h"
 #include "shards/shard.h"
 
+#define VISIT_KEYS_MAX 256 // of a command or block over several shards: owners should not wait long
+
 enum visit_door { DOOR_OWNED, DOOR_OPEN, DOOR_VISITED, DOOR_AWAITED, DOOR_ASLEEP };
 
 /** Owner: it needs its keyspace again. Waits for a visitor to leave. Nothing if it is in. */
@@ -32,6 +34,13 @@ void visit_leave(struct shard *s);
  * it can. A shard with transactions is not visited.
  */
 void visit_begin(struct shard *s, const struct parsed *commands, int count);
+/**
+ * Visitor, between the two: whether it may use this shard's keyspace; enters it if need be. May be
+ * the own shard.
+ */
+bool visit_also(struct shard *s, uint32_t shard);
+/** The latest clock reading of the shards it is in, so that time does not go back for any key. */
+int64_t visit_now_us(const struct shard *s);
 /** Visitor: leaves them all. Until then nothing may wait. */
 void visit_end(struct shard *s);
 

@@ -86,6 +86,34 @@ def test_backend_and_shards_are_shown(c, server, running):
     assert c("CONFIG", "GET", "shards") == [b"shards", shards.encode()]
 
 
+def shard_counts(c, name):
+    """The sum over all shards of a count in INFO's section `shards`."""
+    return sum(int(re.search(r"\b%s=(\d+)" % name, line)[1])
+               for line in c("INFO", "shards").decode().split("\r\n") if line.startswith("shard")
+               and "=" in line)
+
+
+@pytest.mark.torc_only
+def test_shards_that_are_away_are_visited(c, running):
+    """Nobody else is there, so a command finds the shard of its keys asleep, but for its ticks."""
+    remote = 0 if running.name.startswith("1-") else 1
+    keys = ["key:%d" % i for i in range(300)]
+    before, transactions = shard_counts(c, "visits"), shard_counts(c, "transactions")
+    for key in keys:
+        assert c("SET", key, key) == "OK"
+    assert c.pipeline([("GET", key) for key in keys]) == [key.encode() for key in keys]
+    visits = shard_counts(c, "visits")
+    assert (visits > before) == remote
+    for _ in range(20):
+        assert c("MGET", *keys[:100]) == [key.encode() for key in keys[:100]]
+        assert c("MSET", *(word for key in keys[:100] for word in (key, key))) == "OK"
+        assert c.pipeline([("MULTI",), ("SET", keys[0], keys[0]), ("GET", keys[1]), ("EXEC",)]) == [
+            "OK", "QUEUED", "QUEUED", ["OK", keys[1].encode()]]
+    assert (shard_counts(c, "visits") > visits) == remote
+    # All of the 60, were it not for visits.
+    assert shard_counts(c, "transactions") - transactions < 60
+
+
 def test_info_counts(c):
     check(c, ("CONFIG RESETSTAT", "OK"), ("SET a 1", "OK"), ("GET a", b"1"), ("GET a", b"1"),
           ("GET none", None),
