@@ -88,6 +88,7 @@ void eviction_configure(struct shard *s) {
     ev->pending = false;
     if (ev->waiting) let_go_on(s); // to be judged by the new limit
     if (ev->limit == 0) keep_time(s, false);
+    atomic_store_explicit(&s->fleet->faces[s->id].eviction_weight, 0, memory_order_relaxed);
     s->shown_dirty = UINT64_MAX; // what may be evicted is another number now
     if (!s->intents.lent) eviction_forget(&s->keyspace->eviction);
 }
@@ -105,6 +106,11 @@ void eviction_warn_if_over(int64_t limit) {
 
 static struct shard_face *face_of(const struct shard *s, uint32_t shard) {
     return &s->fleet->faces[shard];
+}
+
+void eviction_show(struct shard *s) {
+    uint64_t evictable = keyspace_evictable(s->keyspace, &s->eviction.rules);
+    atomic_store_explicit(&face_of(s, s->id)->evictable, evictable, memory_order_relaxed);
 }
 
 static uint64_t own_evictable(const struct shard *s) {
@@ -134,8 +140,15 @@ static void weigh(struct shard *s) {
     ev->weighed = s->stats.passes;
     double own = keyspace_eviction_weight(s->keyspace, &ev->rules, s->now_ms), sum = 0;
     atomic_store_explicit(&face_of(s, s->id)->eviction_weight, own, memory_order_relaxed);
-    for (uint32_t i = 0; i < f->nshards; i++)
-        sum += atomic_load_explicit(&face_of(s, i)->eviction_weight, memory_order_relaxed);
+    uint64_t entries = keyspace_evictable(s->keyspace, &ev->rules);
+    for (uint32_t i = 0; i < f->nshards; i++) {
+        double weight = atomic_load_explicit(&face_of(s, i)->eviction_weight, memory_order_relaxed);
+        // One that has not looked at its entries yet, or sleeps, has such as these, for all we know.
+        if (weight == 0 && entries > 0)
+            weight = own / (double)entries *
+                     (double)atomic_load_explicit(&face_of(s, i)->evictable, memory_order_relaxed);
+        sum += weight;
+    }
     ev->share = sum > 0 ? own / sum : 0;
     int64_t others =
         atomic_fetch_add_explicit(&f->evicted_bytes, ev->unreported, memory_order_relaxed) -

@@ -45,6 +45,8 @@ struct shard_eviction {
 
 enum eviction_verdict { EVICTION_GO, EVICTION_WAIT, EVICTION_REFUSE };
 
+/** Shows how many entries the shard could evict. By whoever is in its keyspace; not while lent. */
+void eviction_show(struct shard *s);
 /** Takes the limit and the rules from the shard's configuration. */
 void eviction_configure(struct shard *s);
 /**

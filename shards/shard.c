@@ -455,8 +455,7 @@ static void show_keys(struct shard *s) {
     uint64_t keys = 0;
     for (uint32_t d = 0; d < s->keyspace->ndbs; d++) keys += db_count(&s->keyspace->dbs[d]);
     atomic_store_explicit(&face->keys, keys, memory_order_relaxed);
-    uint64_t evictable = keyspace_evictable(s->keyspace, &s->eviction.rules);
-    atomic_store_explicit(&face->evictable, evictable, memory_order_relaxed);
+    eviction_show(s);
 }
 
 static void expire(struct shard *s, bool busy) {

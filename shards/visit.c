@@ -85,6 +85,8 @@ static bool enter(struct shard *s, uint32_t to) {
 static void leave(struct shard *s, uint32_t to) {
     _Atomic uint32_t *door = &s->fleet->faces[to].door;
     s->visited[to] = false;
+    // Its owner may sleep on, and whoever asks what can be evicted must see what came now.
+    if (unlikely(s->eviction.limit != 0)) eviction_show(s->fleet->shards[to]);
     if (likely(move(door, DOOR_VISITED, DOOR_OPEN))) return;
     if (atomic_exchange(door, DOOR_OWNED) == DOOR_ASLEEP) futex(door, FUTEX_WAKE_PRIVATE, 1);
 }
