@@ -7,14 +7,16 @@
 // operation that was refused at the call never completes with an event.
 //
 // Life of a connection: io_attach (receiving starts) -> any number of IO_RECV, one IO_SENT for each
-// io_send -> IO_EOF or IO_ERROR at most once -> io_close -> IO_CLOSED. Until IO_CLOSED the memory
-// of the connection and of a buffer being sent must stay; after it nothing refers to them.
+// io_send that was not complete at once -> IO_EOF or IO_ERROR at most once -> io_close ->
+// IO_CLOSED. Until IO_CLOSED the memory of the connection and of what is being sent must stay;
+// after it nothing refers to them.
 #ifndef TORC_NET_IO_H
 #define TORC_NET_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct io;
 
@@ -24,10 +26,10 @@ struct io;
  */
 struct io_conn {
     int fd;
-    uint32_t state;     // backend's flags
-    uint32_t pending;   // operations the kernel still holds
-    const char *send_p; // rest of the send in progress
-    size_t send_n;
+    uint32_t state;       // backend's flags
+    uint32_t pending;     // operations the kernel still holds
+    struct iovec *send_v; // rest of the send in progress
+    size_t send_count;
     struct io_conn *next;       // backend's work list
     struct io_conn *ready_next; // epoll: list of those that have bytes to read
 };
@@ -37,7 +39,7 @@ enum io_event_kind {
     IO_RECV,   // bytes arrived: data, length > 0
     IO_EOF,    // the peer will send no more
     IO_ERROR,  // receiving failed: result is a negative errno; nothing more will arrive
-    IO_SENT,   // the kernel has taken the whole send (result 0), or it failed (negative errno)
+    IO_SENT,   // the kernel has taken the rest of a send (result 0), or it failed (negative errno)
     IO_CLOSED, // the connection is gone; its memory is the owner's again
     IO_WAKE,   // another thread called io_wake
 };
@@ -64,7 +66,7 @@ struct io_ops {
     void (*attach)(struct io *io, struct io_conn *conn, int fd);
     void (*recv_pause)(struct io *io, struct io_conn *conn);
     void (*recv_resume)(struct io *io, struct io_conn *conn);
-    void (*send)(struct io *io, struct io_conn *conn, const void *p, size_t n);
+    int (*send)(struct io *io, struct io_conn *conn, struct iovec *v, size_t count);
     void (*close)(struct io *io, struct io_conn *conn);
     void (*wake)(struct io *io, struct io *from);
     void (*destroy)(struct io *io);
@@ -112,11 +114,13 @@ static inline void io_recv_resume(struct io *io, struct io_conn *conn) {
     io->ops->recv_resume(io, conn);
 }
 /**
- * Sends n > 0 bytes at p, completely; p stays the caller's and must not change until IO_SENT (or
- * IO_CLOSED). Started at the next io_poll.
+ * Sends count > 0 pieces, none of them empty, completely. 1: the kernel has taken them. A negative
+ * errno: the connection is broken. 0: the socket is full, IO_SENT tells when the rest has gone;
+ * until then (or IO_CLOSED) the bytes must not change, and the array is the io's, which counts down
+ * in it.
  */
-static inline void io_send(struct io *io, struct io_conn *conn, const void *p, size_t n) {
-    io->ops->send(io, conn, p, n);
+static inline int io_send(struct io *io, struct io_conn *conn, struct iovec *v, size_t count) {
+    return io->ops->send(io, conn, v, count);
 }
 /**
  * Ends the connection: cancels what is in progress, closes the fd; IO_CLOSED follows. An unfinished

@@ -4,7 +4,7 @@
 // shard's thread; only `wake` runs on others, and touches the eventfd and the flag beside it.
 // Connections are watched edge-triggered: what epoll says goes into flags of the connection at once
 // and the connection into one of two lists (work: sends, errors and closings to carry out; ready:
-// bytes to read), so no epoll_event outlives a poll and pausing costs nothing. One pass: sends,
+// bytes to read), so no epoll_event outlives a poll and pausing costs nothing. One pass: work,
 // epoll_wait, accepts, reads. Invariant: a connection with READABLE set that is neither paused nor
 // ended is in the ready list.
 #include <errno.h>
@@ -20,10 +20,9 @@
 #include "engine/base/clock.h"
 #include "net/io_backends.h"
 
-#define EPOLL_BATCH  512       // epoll_events taken by one wait
-#define ACCEPT_BATCH 64        // connections taken from one listener by one poll
-#define ARENA_ALIGN  64        // received pieces start on a cache line
-#define SEND_MAX     (1 << 30) // bytes of one send call
+#define EPOLL_BATCH  512 // epoll_events taken by one wait
+#define ACCEPT_BATCH 64  // connections taken from one listener by one poll
+#define ARENA_ALIGN  64  // received pieces start on a cache line
 
 enum {
     ATTACHED = 1 << 0,
@@ -59,8 +58,7 @@ struct io_epoll {
     int epoll_fd, wake_fd;
     atomic_bool wake_pending;
     bool wake_seen;
-    bool skipped_wait; // the latest poll reported the ends of sends without looking further
-    bool no_pwait2;    // the kernel or a filter refuses epoll_pwait2
+    bool no_pwait2; // the kernel or a filter refuses epoll_pwait2
     struct conn_list work, ready;
     char *arena; // receive memory of one pass, handed out from the front
     size_t arena_size, arena_used;
@@ -138,31 +136,20 @@ static void on_send_end(struct io_epoll *e, struct io_conn *c, int result,
     emit(sink, IO_SENT, c, result);
 }
 
+/** Arms EPOLLOUT for a send that the socket did not take. 0 or a negative errno. */
+static int want_out(struct io_epoll *e, struct io_conn *c) {
+    c->state |= WANT_OUT;
+    // Modifying looks at the socket again: an edge between the send and here is not lost, and there
+    // is one when the send was cut short though the socket would take more.
+    int rc = watch(e, EPOLL_CTL_MOD, c);
+    if (rc < 0) c->state &= ~WANT_OUT;
+    return rc;
+}
+
 static void try_send(struct io_epoll *e, struct io_conn *c, struct event_sink *sink) {
-    while (c->send_n > 0) {
-        size_t n = c->send_n < SEND_MAX ? c->send_n : SEND_MAX;
-        ssize_t sent = send(c->fd, c->send_p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent >= 0) {
-            c->send_p += sent;
-            c->send_n -= (size_t)sent;
-            e->base.bytes_out += (size_t)sent;
-            continue;
-        }
-        if (errno == EINTR) continue;
-        int error = errno;
-        if (error == EAGAIN || error == EWOULDBLOCK) {
-            if (c->state & WANT_OUT) return;
-            c->state |= WANT_OUT;
-            // Modifying looks at the socket again, so an edge between the send and here is not
-            // lost.
-            error = -watch(e, EPOLL_CTL_MOD, c);
-            if (error == 0) return;
-            c->state &= ~WANT_OUT;
-        }
-        on_send_end(e, c, -error, sink);
-        return;
-    }
-    on_send_end(e, c, 0, sink);
+    int rc = io__send_some(&e->base, c);
+    if (rc == 0 && (rc = want_out(e, c)) == 0) return;
+    on_send_end(e, c, rc < 0 ? rc : 0, sink);
 }
 
 /**
@@ -180,7 +167,6 @@ static void run_work(struct io_epoll *e, struct event_sink *sink) {
             c->state = (c->state & ~FAILED) | RECV_ENDED;
             emit(sink, IO_ERROR, c, -(int)c->pending);
             c->pending = 0;
-            if (c->state & SENDING) work_add(e, c);
         } else if (c->state & SENDING) {
             try_send(e, c, sink);
         }
@@ -344,11 +330,6 @@ static int epoll_poll(struct io *io, struct io_event *events, int max, int64_t t
     e->base.polls++;
     e->arena_used = 0;
     run_work(e, &sink);
-    // Sends that ended at once are told at once: asking for readiness now as well would be one
-    // system call more in each pass, since the next poll asks anyway. Not twice in a row: who sends
-    // all the time must not keep the others from being seen.
-    e->skipped_wait = sink.n > 0 && !e->skipped_wait;
-    if (e->skipped_wait) return sink.n;
     if (unlikely(e->resting > 0)) timeout_ns = end_rests(e, timeout_ns);
     // Asks also when there is something to do already, but then does not wait.
     bool busy = sink.n > 0 || e->work.head != NULL || e->ready.head != NULL || e->wake_seen;
@@ -404,13 +385,16 @@ static void epoll_recv_resume(struct io *io, struct io_conn *c) {
     if ((c->state & READABLE) && !(c->state & (RECV_ENDED | CLOSING))) ready_add(of(io), c);
 }
 
-static void epoll_send(struct io *io, struct io_conn *c, const void *p, size_t n) {
-    ASSERT(n > 0);
+static int epoll_send(struct io *io, struct io_conn *c, struct iovec *v, size_t count) {
+    ASSERT(count > 0);
     ASSERT((c->state & (ATTACHED | SENDING | CLOSING)) == ATTACHED);
-    c->state |= SENDING;
-    c->send_p = p;
-    c->send_n = n;
-    work_add(of(io), c);
+    c->send_v = v;
+    c->send_count = count;
+    int rc = io__send_some(io, c);
+    if (likely(rc != 0)) return rc;
+    rc = want_out(of(io), c);
+    if (rc == 0) c->state |= SENDING;
+    return rc;
 }
 
 static void epoll_close(struct io *io, struct io_conn *c) {

@@ -2,12 +2,14 @@
 //
 // The I/O interface over io_uring: multishot accept, multishot receive into one shared ring of
 // buffers, one send in flight for each connection, all handed over by the one system call that also
-// waits. One object belongs to one shard's thread; only `wake` runs on others. Invariants: a
-// connection's `pending` counts the operations that will still name it in a completion, and
-// IO_CLOSED is not told before it is zero; a buffer is the kernel's, or in `lent` (the owner's
-// until the next poll), or named by a completion not yet taken. Whether a connection waits in a
-// list shows in its flags.
+// waits. A send of several pieces is a sendmsg(2) at once: beside its bytes the call is cheap, and
+// nothing has to be kept for it; the ring then only waits until the socket takes more. One object
+// belongs to one shard's thread; only `wake` runs on others. Invariants: a connection's `pending`
+// counts the operations that will still name it in a completion, and IO_CLOSED is not told before
+// it is zero; a buffer is the kernel's, or in `lent` (the owner's until the next poll), or named by
+// a completion not yet taken. Whether a connection waits in a list shows in its flags.
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -30,14 +32,15 @@ enum {
     SENDING = 1 << 5,
     CLOSING = 1 << 6,
     STARVED = 1 << 7, // in the list of those that found no buffer
-    CLOSED = 1 << 8,  // in the list of those whose IO_CLOSED is to be delivered
+    PIECES = 1 << 8,  // SENDING: by sendmsg(2)
+    CLOSED = 1 << 9,  // in the list of those whose IO_CLOSED is to be delivered
 };
 
 // What an operation is, in the low bits of its user_data; above them the address of what it belongs
 // to.
 enum op {
     OP_RECV,    // io_conn
-    OP_SEND,    // io_conn
+    OP_SEND,    // io_conn: one piece, or (PIECES) the wait for the socket to take more
     OP_CANCEL,  // io_conn
     OP_ACCEPT,  // listener
     OP_WAKE,    // none: the message of another ring
@@ -159,10 +162,15 @@ static void cancel_recv(struct io_uring_io *u, struct io_conn *c) {
     cancel_op(u, c, OP_RECV);
 }
 
+/** Queues the send of the one piece, or what tells when the next of several may be tried. */
 static void start_send(struct io_uring_io *u, struct io_conn *c) {
-    size_t n = c->send_n < SEND_MAX ? c->send_n : SEND_MAX;
     struct io_uring_sqe *sqe = uring__sqe(&u->ring);
-    io_uring_prep_send(sqe, c->fd, c->send_p, n, MSG_NOSIGNAL | MSG_WAITALL);
+    if (unlikely(c->state & PIECES)) {
+        io_uring_prep_poll_add(sqe, c->fd, POLLOUT);
+    } else {
+        size_t n = c->send_v->iov_len < SEND_MAX ? c->send_v->iov_len : SEND_MAX;
+        io_uring_prep_send(sqe, c->fd, c->send_v->iov_base, n, MSG_NOSIGNAL | MSG_WAITALL);
+    }
     name_op(sqe, OP_SEND, c);
     c->pending++;
 }
@@ -234,27 +242,30 @@ static void on_recv(struct io_uring_io *u, struct io_conn *c, const struct io_ur
     }
 }
 
+/** What a completed operation means for the send: see io__send_some. */
+static int send_progress(struct io_uring_io *u, struct io_conn *c, int result) {
+    // An error of the socket shows in the call; that the kernel could not wait may pass.
+    if (c->state & PIECES) return io__send_some(&u->base, c);
+    if (result == -EINTR || result == -EAGAIN || result == -ENOBUFS) return 0;
+    if (result <= 0) return result < 0 ? result : -EPIPE;
+    io__sent(&u->base, c, (size_t)result);
+    return c->send_count == 0;
+}
+
 static void on_send(struct io_uring_io *u, struct io_conn *c, const struct io_uring_cqe *cqe,
                     struct event_sink *sink) {
     c->pending--;
-    if (cqe->res > 0) {
-        size_t n = (size_t)cqe->res;
-        ASSERT(n <= c->send_n);
-        c->send_p += n;
-        c->send_n -= n;
-        u->base.bytes_out += n;
-    }
     if (c->state & CLOSING) {
         close_when_idle(u, c);
         return;
     }
-    bool again = cqe->res == -EINTR || cqe->res == -EAGAIN || cqe->res == -ENOBUFS;
-    if ((cqe->res > 0 && c->send_n > 0) || again) {
+    int rc = send_progress(u, c, cqe->res);
+    if (unlikely(rc == 0)) {
         start_send(u, c);
         return;
     }
-    c->state &= ~SENDING;
-    emit(sink, IO_SENT, c, cqe->res < 0 ? cqe->res : c->send_n > 0 ? -EPIPE : 0);
+    c->state &= ~(SENDING | PIECES);
+    emit(sink, IO_SENT, c, rc < 0 ? rc : 0);
 }
 
 static void on_cancel(struct io_uring_io *u, struct io_conn *c) {
@@ -433,13 +444,19 @@ static void uring_recv_resume(struct io *io, struct io_conn *c) {
     want_recv(of(io), c);
 }
 
-static void uring_send(struct io *io, struct io_conn *c, const void *p, size_t n) {
-    ASSERT(n > 0);
+static int uring_send(struct io *io, struct io_conn *c, struct iovec *v, size_t count) {
+    ASSERT(count > 0);
     ASSERT((c->state & (ATTACHED | SENDING | CLOSING)) == ATTACHED);
+    c->send_v = v;
+    c->send_count = count;
+    if (unlikely(count > 1)) {
+        int rc = io__send_some(io, c);
+        if (rc != 0) return rc;
+        c->state |= PIECES;
+    }
     c->state |= SENDING;
-    c->send_p = p;
-    c->send_n = n;
     start_send(of(io), c);
+    return 0;
 }
 
 static void uring_close(struct io *io, struct io_conn *c) {

@@ -90,8 +90,9 @@ static int probe_opcodes(struct uring_ring *u, const char **reason) {
         *reason = "io_uring cannot be probed";
         return -ENOTSUP;
     }
-    static const int needed[] = {IORING_OP_RECV, IORING_OP_SEND,         IORING_OP_ACCEPT,
-                                 IORING_OP_READ, IORING_OP_ASYNC_CANCEL, IORING_OP_NOP};
+    static const int needed[] = {IORING_OP_RECV,   IORING_OP_SEND, IORING_OP_POLL_ADD,
+                                 IORING_OP_ACCEPT, IORING_OP_READ, IORING_OP_ASYNC_CANCEL,
+                                 IORING_OP_NOP};
     bool all = true;
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
         all &= io_uring_opcode_supported(probe, needed[i]) != 0;

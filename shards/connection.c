@@ -243,13 +243,20 @@ static void check_output_limit(struct connection *conn) {
 
 static void start_send(struct connection *conn) {
     if (conn->send_busy || conn->out.len == 0 || conn->io_closing) return;
-    struct buf filled = conn->out;
-    conn->out = conn->sending;
-    conn->out.len = 0;
-    conn->sending = filled;
-    conn->send_busy = true;
     conn->shard->stats.writes++;
-    io_send(conn->shard->io, &conn->io, conn->sending.p, conn->sending.len);
+    conn->piece = (struct iovec){conn->out.p, conn->out.len};
+    int rc = io_send(conn->shard->io, &conn->io, &conn->piece, 1);
+    if (rc == 0) {
+        struct buf filled = conn->out;
+        conn->out = conn->sending;
+        conn->sending = filled;
+        conn->send_busy = true;
+        return;
+    }
+    conn->bytes_out += conn->out.len;
+    conn->out.len = 0;
+    buf_shrink_if_empty(&conn->out, CONNECTION_BUFFER_KEEP);
+    if (unlikely(rc < 0)) connection_close(conn);
 }
 
 // ---- ending ------------------------------------------------------------------------------------

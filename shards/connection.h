@@ -62,7 +62,8 @@ struct connection {
     size_t in_start;    // ... from here on
     size_t reply_start; // where in `out` the reply being written began
     struct buf out;     // replies being collected
-    struct buf sending; // replies in the kernel's hands
+    struct buf sending; // replies in the kernel's hands ...
+    struct iovec piece; // ... and how much of them is left
     struct resp_parser parser;
     struct request *owed_first, *owed_last; // requests under way, in the order of their commands
     uint32_t owed;

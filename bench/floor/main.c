@@ -39,6 +39,7 @@ struct client {
     uint32_t first, count, cap; // pieces not yet sent: [first, count)
     uint32_t out_first;         // from here on pieces refer to `out`, before to `sending`
     size_t sending_at;
+    struct iovec vector; // what is left of the piece being sent
     bool busy, closing, closed, in_dirty;
     struct client *dirty_next;
 };
@@ -106,9 +107,13 @@ static void on_bytes(struct floor *f, struct client *c, const char *p, size_t n)
     while ((p = scan_next(&c->scan, p, end, &command)) != NULL) execute(f, c, &command);
 }
 
-/** Starts the send of the next piece, when there is one and none is under way. */
-static void flush(struct floor *f, struct client *c) {
-    if (c->busy || c->closing || c->first == c->count) return;
+static void close_client(struct floor *f, struct client *c) {
+    c->closing = true;
+    io_close(f->io, &c->io);
+}
+
+/** Sends the next piece. */
+static void send_piece(struct floor *f, struct client *c) {
     if (c->first == c->out_first) { // all that `sending` held is sent: the buffers change places
         struct buf filled = c->out;
         c->out = c->sending;
@@ -119,19 +124,21 @@ static void flush(struct floor *f, struct client *c) {
         c->first = 0;
         c->out_first = c->count;
     }
-    struct piece *piece = &c->pieces[c->first++];
+    const struct piece *piece = &c->pieces[c->first++];
     const char *p = piece->constant;
     if (p == NULL) {
         p = c->sending.p + c->sending_at;
         c->sending_at += piece->n;
     }
-    c->busy = true;
-    io_send(f->io, &c->io, p, piece->n);
+    c->vector = (struct iovec){(char *)(uintptr_t)p, piece->n};
+    int rc = io_send(f->io, &c->io, &c->vector, 1);
+    c->busy = rc == 0;
+    if (rc < 0) close_client(f, c);
 }
 
-static void close_client(struct floor *f, struct client *c) {
-    c->closing = true;
-    io_close(f->io, &c->io);
+/** Sends what there is, until the io is busy with it. */
+static void flush(struct floor *f, struct client *c) {
+    while (!c->busy && !c->closing && c->first < c->count) send_piece(f, c);
 }
 
 static void free_client(struct client *c) {

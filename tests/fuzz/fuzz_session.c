@@ -44,8 +44,8 @@ struct link {
     bool inexact;                // not every command gets a reply of its own
     uint64_t commands;
     struct buf to_server, replies;
-    const char *send_p;
-    size_t send_n, send_done;
+    struct iovec *send_v; // rest of the send in progress
+    size_t send_count;
 };
 
 struct fuzz_io {
@@ -124,12 +124,32 @@ static void fuzz_recv_resume(struct io *io, struct io_conn *conn) {
     link_of(io, conn)->paused = false;
 }
 
-static void fuzz_send(struct io *io, struct io_conn *conn, const void *p, size_t n) {
+/** The client takes a piece of the send in progress. True: that was the last. */
+static bool move_replies(struct world *w, struct link *l) {
+    size_t left = l->send_v->iov_len, n = 1 + below(w, 100);
+    if (n > left || below(w, 4) != 0) n = left;
+    buf_append(&l->replies, l->send_v->iov_base, n);
+    l->send_v->iov_base = (char *)l->send_v->iov_base + n;
+    l->send_v->iov_len -= n;
+    if (l->send_v->iov_len == 0) {
+        l->send_v++;
+        l->send_count--;
+    }
+    return l->send_count == 0;
+}
+
+static int fuzz_send(struct io *io, struct io_conn *conn, struct iovec *v, size_t count) {
     struct link *l = link_of(io, conn);
-    ASSERT(!l->closing && !l->send_p && n > 0);
-    l->send_p = p;
-    l->send_n = n;
-    l->send_done = 0;
+    struct world *w = ((struct fuzz_io *)io)->world;
+    ASSERT(!l->closing && l->send_count == 0 && count > 0);
+    for (size_t i = 0; i < count; i++) ASSERT(v[i].iov_len > 0);
+    if (l->reset && below(w, 2)) return -EPIPE;
+    l->send_v = v;
+    l->send_count = count;
+    if (l->deaf || below(w, 2)) return 0;
+    while (!l->reset && !move_replies(w, l)) {
+    }
+    return l->send_count == 0;
 }
 
 static void fuzz_close(struct io *io, struct io_conn *conn) { link_of(io, conn)->closing = true; }
@@ -158,20 +178,11 @@ static bool has_bytes(const struct link *l) { return l->to_server.len > 0 && !l-
 static bool has_end(const struct link *l) {
     return !l->end_told && (l->reset || (l->ended && l->to_server.len == 0));
 }
-static bool can_send(const struct link *l) { return l->send_p && (!l->deaf || l->reset); }
+static bool can_send(const struct link *l) { return l->send_count > 0 && (!l->deaf || l->reset); }
 
 static bool link_is_ready(const struct link *l) {
     if (!l->offered) return true;
     return l->conn && (l->closing || can_send(l) || has_bytes(l) || has_end(l));
-}
-
-/** The client takes a piece of the send in progress. True: that was the last. */
-static bool move_replies(struct world *w, struct link *l) {
-    size_t left = l->send_n - l->send_done, n = 1 + below(w, 100);
-    if (n > left || below(w, 4) != 0) n = left;
-    buf_append(&l->replies, l->send_p + l->send_done, n);
-    l->send_done += n;
-    return l->send_done == l->send_n;
 }
 
 /** A piece of what the client has sent, in a block of exactly its size. */
@@ -201,12 +212,12 @@ static int gather_link(struct world *w, struct fuzz_io *fio, struct link *l,
     if (l->closing) {
         l->conn = NULL;
         l->closed = true;
-        l->send_p = NULL;
+        l->send_count = 0;
         events[count++] = (struct io_event){.kind = IO_CLOSED, .conn = conn};
         return count;
     }
     if (can_send(l) && (l->reset || move_replies(w, l))) {
-        l->send_p = NULL;
+        l->send_count = 0;
         events[count++] =
             (struct io_event){.kind = IO_SENT, .conn = conn, .result = l->reset ? -EPIPE : 0};
     }

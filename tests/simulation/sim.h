@@ -112,8 +112,8 @@ struct link {
     bool client_ended; // sends no more (EOF after what is queued)
     bool client_reset; // gone: receiving fails
     struct buf to_server;
-    const char *send_p; // send in progress
-    size_t send_n, send_done;
+    struct iovec *send_v; // rest of the send in progress
+    size_t send_count;
 };
 
 struct client {

@@ -45,12 +45,33 @@ static void sim_recv_resume(struct io *io, struct io_conn *conn) {
     link_of(io, conn)->paused = false;
 }
 
-static void sim_send(struct io *io, struct io_conn *conn, const void *p, size_t n) {
+/** The client takes a piece of the send in progress. True: that was the last. */
+static bool move_reply(struct world *w, struct link *l) {
+    size_t left = l->send_v->iov_len, n = 1 + sim_below(w, w->piece_max * 4);
+    if (n > left || sim_chance(w, 8)) n = left;
+    const char *p = l->send_v->iov_base;
+    l->send_v->iov_base = (char *)l->send_v->iov_base + n;
+    l->send_v->iov_len -= n;
+    if (l->send_v->iov_len == 0) {
+        l->send_v++;
+        l->send_count--;
+    }
+    if (l->client && !l->client_reset) client_receive(l->client, p, n);
+    return l->send_count == 0;
+}
+
+static int sim_send(struct io *io, struct io_conn *conn, struct iovec *v, size_t count) {
     struct link *l = link_of(io, conn);
-    ASSERT(!l->closing && !l->send_p && n > 0);
-    l->send_p = p;
-    l->send_n = n;
-    l->send_done = 0;
+    struct world *w = ((struct sim_io *)io)->world;
+    ASSERT(!l->closing && l->send_count == 0 && count > 0);
+    for (size_t i = 0; i < count; i++) ASSERT(v[i].iov_len > 0);
+    if (l->client_reset && sim_chance(w, 2)) return -EPIPE;
+    l->send_v = v;
+    l->send_count = count;
+    if (sim_chance(w, 2)) return 0;
+    while (!l->client_reset && !move_reply(w, l)) {
+    }
+    return l->send_count == 0;
 }
 
 static void sim_close(struct io *io, struct io_conn *conn) { link_of(io, conn)->closing = true; }
@@ -108,7 +129,7 @@ static bool link_is_ready(const struct link *l) {
     if (!l->used) return false;
     if (!l->accepted) return true;
     if (!l->conn) return false;
-    return l->closing || l->send_p || has_bytes(l) || has_end(l);
+    return l->closing || l->send_count > 0 || has_bytes(l) || has_end(l);
 }
 
 bool sim_io_is_ready(const struct world *w, uint32_t shard) {
@@ -131,17 +152,6 @@ static char *event_data(struct sim_io *sio, const char *p, size_t n) {
     return b->p;
 }
 
-/** The client takes a piece of the send in progress. True: that was the last. */
-static bool move_reply(struct world *w, struct link *l) {
-    size_t left = l->send_n - l->send_done, n = 1 + sim_below(w, w->piece_max * 4);
-    if (n > left || sim_chance(w, 8)) n = left;
-    const char *p = l->send_p + l->send_done;
-    l->send_done += n;
-    bool last = l->send_done == l->send_n;
-    if (l->client && !l->client_reset) client_receive(l->client, p, n);
-    return last;
-}
-
 static int gather_link(struct world *w, struct sim_io *sio, struct link *l, struct io_event *events,
                        int max) {
     int count = 0;
@@ -156,13 +166,14 @@ static int gather_link(struct world *w, struct sim_io *sio, struct link *l, stru
     if (l->closing) {
         l->conn = NULL;
         l->used = false;
-        l->send_p = NULL;
+        l->send_count = 0;
         events[count++] = (struct io_event){.kind = IO_CLOSED, .conn = conn};
         if (l->client && !l->client_reset && !l->client_ended) client_was_closed(l->client);
         return count;
     }
-    if (l->send_p && sim_chance(w, w->event_chance) && (l->client_reset || move_reply(w, l))) {
-        l->send_p = NULL;
+    if (l->send_count > 0 && sim_chance(w, w->event_chance) &&
+        (l->client_reset || move_reply(w, l))) {
+        l->send_count = 0;
         events[count++] = (struct io_event){
             .kind = IO_SENT, .conn = conn, .result = l->client_reset ? -EPIPE : 0};
     }
