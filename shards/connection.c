@@ -14,6 +14,8 @@
 #include "engine/base/log.h"
 #include "net/listener.h"
 #include "shards/batch.h"
+#include "shards/input.h"
+#include "shards/lazyfree.h"
 #include "shards/multi.h"
 #include "shards/request.h"
 #include "shards/visit.h"
@@ -42,6 +44,24 @@ struct connection *connection_new(struct shard *s, const struct accepted *accept
     return conn;
 }
 
+/** Forgets replies that were not sent, from a place in `out` on. */
+static void discard_output(struct connection *conn, size_t from) {
+    conn->out.len = from;
+    pieces_cut(&conn->out_pieces, from, lazyfree_blob);
+}
+
+/** The kernel needs what was being sent no more. */
+static void end_send(struct connection *conn) {
+    conn->send_busy = false;
+    conn->bytes_out += conn->sending.len + pieces_bytes(conn->sending_pieces);
+    conn->sending.len = 0;
+    buf_shrink_if_empty(&conn->sending, CONNECTION_BUFFER_KEEP);
+    if (likely(conn->vector == NULL)) return;
+    mem_free(conn->vector);
+    conn->vector = NULL;
+    pieces_cut(&conn->sending_pieces, 0, lazyfree_blob);
+}
+
 static void connection_free(struct connection *conn) {
     struct shard *s = conn->shard;
     ASSERT(conn->closed && conn->references == 0 && conn->owed == 0 && !conn->in_resumable);
@@ -56,7 +76,9 @@ static void connection_free(struct connection *conn) {
     s->connection_count--;
     atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
     multi_free(conn->multi);
-    buf_free(&conn->in);
+    input_free(conn);
+    discard_output(conn, 0);
+    end_send(conn);
     buf_free(&conn->out);
     buf_free(&conn->sending);
     resp_parser_fini(&conn->parser);
@@ -98,7 +120,7 @@ void connection_unstall(struct connection *conn, uint32_t stalls) {
 /** Keeps receiving in step with how much is waiting to be executed. */
 static void adjust_receiving(struct connection *conn) {
     if (conn->io_closing || conn->read_ended) return;
-    size_t waiting = conn->in.len - conn->in_start;
+    size_t waiting = input_waiting(conn);
     if (!conn->recv_paused && conn->stalls && waiting >= CONNECTION_INPUT_HIGH) {
         conn->recv_paused = true;
         io_recv_pause(conn->shard->io, &conn->io);
@@ -110,15 +132,9 @@ static void adjust_receiving(struct connection *conn) {
 
 /** Executes what the own buffer holds, and moves its beginning on. */
 static void run_buffered(struct connection *conn) {
-    size_t waiting = conn->in.len - conn->in_start;
+    size_t waiting = input_waiting(conn);
     if (waiting > 0) conn->in_start += batch_bytes(conn, conn->in.p + conn->in_start, waiting);
-    if (conn->in_start == conn->in.len) {
-        conn->in.len = conn->in_start = 0;
-        buf_shrink_if_empty(&conn->in, CONNECTION_BUFFER_KEEP);
-    } else if (conn->in_start > conn->in.len / 2) {
-        buf_consume(&conn->in, conn->in_start);
-        conn->in_start = 0;
-    }
+    input_tidy(conn);
     adjust_receiving(conn);
 }
 
@@ -138,15 +154,30 @@ bool connection_receive_begin(struct connection *conn, size_t length) {
     return !conn->closing && !conn->stalls && conn->in.len == conn->in_start;
 }
 
-void connection_receive_end(struct connection *conn, const char *rest, size_t length) {
+void connection_receive_end(struct connection *conn, char *rest, size_t length) {
     if (conn->closing || length == 0) return;
-    bool buffered = conn->in.len > conn->in_start;
-    buf_append(&conn->in, rest, length);
+    bool buffered = input_waiting(conn) > 0;
+    if (unlikely(conn->in_blob != NULL) && !conn->stalls) {
+        // What follows the long command is none of its blob's business.
+        size_t share = input_share(conn, length);
+        input_append(conn, rest, share);
+        run_buffered(conn);
+        rest += share;
+        length -= share;
+        buffered = input_waiting(conn) > 0;
+        if (!buffered && length > 0 && !conn->closing) {
+            size_t used = batch_bytes(conn, rest, length);
+            rest += used;
+            length -= used;
+        }
+        if (conn->closing || length == 0) return;
+    }
+    input_append(conn, rest, length);
     if (buffered && !conn->stalls)
         run_buffered(conn);
     else
         adjust_receiving(conn);
-    if ((int64_t)(conn->in.len - conn->in_start) > conn->shard->config->client_query_buffer_limit) {
+    if ((int64_t)(input_waiting(conn)) > conn->shard->config->client_query_buffer_limit) {
         log_line(LOG_WARN, "Closing client id=%llu: its query buffer is over the limit",
                  (unsigned long long)conn->id);
         connection_close(conn);
@@ -162,10 +193,7 @@ void connection_event(struct connection *conn, const struct io_event *event) {
         connection_close(conn);
         break;
     case IO_SENT:
-        conn->send_busy = false;
-        conn->bytes_out += conn->sending.len;
-        conn->sending.len = 0;
-        buf_shrink_if_empty(&conn->sending, CONNECTION_BUFFER_KEEP);
+        end_send(conn);
         if (event->result < 0) connection_close(conn);
         break;
     case IO_CLOSED:
@@ -185,9 +213,11 @@ void connection_reply_begin(struct connection *conn, struct reply *r) {
     if (likely(conn->owed == 0)) {
         conn->reply_start = conn->out.len;
         reply_init(r, &conn->out, conn->proto);
+        r->pieces = &conn->out_pieces;
     } else {
         conn->shard->scratch.len = 0;
         reply_init(r, &conn->shard->scratch, conn->proto);
+        r->pieces = &conn->shard->scratch_pieces;
     }
 }
 
@@ -195,9 +225,11 @@ void connection_reply_end(struct connection *conn, struct reply *r) {
     if (unlikely(r->errors)) statistics_error(&conn->shard->stats, r->error_code);
     // Where the reply went was decided at its beginning: a command may since have become a request.
     if (likely(r->out == &conn->out)) {
-        if (unlikely(connection_is_silent(conn))) conn->out.len = conn->reply_start;
+        if (unlikely(connection_is_silent(conn))) discard_output(conn, conn->reply_start);
     } else if (!connection_is_silent(conn)) {
-        request_answered(conn, &conn->shard->scratch);
+        request_answered(conn, &conn->shard->scratch, &conn->shard->scratch_pieces);
+    } else {
+        pieces_cut(&conn->shard->scratch_pieces, 0, lazyfree_blob);
     }
     connection_mark(conn);
 }
@@ -244,18 +276,25 @@ static void check_output_limit(struct connection *conn) {
 static void start_send(struct connection *conn) {
     if (conn->send_busy || conn->out.len == 0 || conn->io_closing) return;
     conn->shard->stats.writes++;
-    conn->piece = (struct iovec){conn->out.p, conn->out.len};
-    int rc = io_send(conn->shard->io, &conn->io, &conn->piece, 1);
-    if (rc == 0) {
-        struct buf filled = conn->out;
-        conn->out = conn->sending;
-        conn->sending = filled;
-        conn->send_busy = true;
-        return;
+    struct buf filled = conn->out;
+    conn->out = conn->sending;
+    conn->sending = filled;
+    struct iovec *v = &conn->piece;
+    size_t count = 1;
+    if (likely(conn->out_pieces == NULL)) {
+        *v = (struct iovec){filled.p, filled.len};
+    } else {
+        conn->sending_pieces = conn->out_pieces;
+        conn->out_pieces = NULL;
+        v = conn->vector = pieces_vector(conn->sending_pieces, &filled, &count);
     }
-    conn->bytes_out += conn->out.len;
-    conn->out.len = 0;
-    buf_shrink_if_empty(&conn->out, CONNECTION_BUFFER_KEEP);
+    int rc = io_send(conn->shard->io, &conn->io, v, count);
+    conn->send_busy = rc == 0;
+    if (rc == 0) return;
+    end_send(conn);
+    filled = conn->sending; // one buffer will do while the socket takes all at once
+    conn->sending = conn->out;
+    conn->out = filled;
     if (unlikely(rc < 0)) connection_close(conn);
 }
 
@@ -268,7 +307,7 @@ void connection_close_after_reply(struct connection *conn) {
 
 void connection_close(struct connection *conn) {
     conn->closing = true;
-    conn->out.len = 0;
+    discard_output(conn, 0);
     if (!conn->io_closing) {
         conn->io_closing = true;
         atomic_store_explicit(&conn->gone, true, memory_order_relaxed);
@@ -292,7 +331,7 @@ void connection_finish_pass(struct connection *conn) {
     ASSERT_CONNECTION(conn);
     conn->in_dirty = false;
     request_collect(conn);
-    if (conn->io_closing) conn->out.len = 0;
+    if (conn->io_closing) discard_output(conn, 0);
     if (conn->out.len > 0) start_send(conn);
     if (connection_owed_bytes(conn) > 0 && !conn->io_closing) check_output_limit(conn);
     request_relieve(conn);
@@ -330,7 +369,7 @@ void connection_describe(const struct connection *conn, struct buf *out) {
         memcpy(own, "?:0", 4);
     describe_flags(conn, flags);
     int64_t now_ms = conn->shard->now_ms;
-    size_t waiting = conn->in.len - conn->in_start;
+    size_t waiting = input_waiting(conn);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u",
                (unsigned long long)conn->id, peer, own, conn->io.fd, conn->name ? conn->name : "",
                (long long)(now_ms - conn->created_ms) / 1000,
@@ -340,7 +379,7 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                multi_memory(conn->multi));
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s",
                conn->out.cap, conn->out.cap, conn->out.len, conn->send_busy ? 1u : 0u,
-               conn->send_busy ? conn->sending.cap : 0,
+               conn->send_busy ? conn->sending.cap + pieces_bytes(conn->sending_pieces) : 0,
                sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap,
                conn->send_busy ? "rw" : "r",
                conn->last_command ? conn->last_command->full_name : "NULL");

@@ -58,12 +58,16 @@ struct connection {
     struct connection *dirty_next, *resume_next;
     uint64_t id;
 
-    struct buf in;      // bytes not yet understood or not yet executed ...
-    size_t in_start;    // ... from here on
-    size_t reply_start; // where in `out` the reply being written began
-    struct buf out;     // replies being collected
-    struct buf sending; // replies in the kernel's hands ...
-    struct iovec piece; // ... and how much of them is left
+    struct buf in;             // bytes not yet understood or not yet executed ...
+    size_t in_start;           // ... from here on
+    struct blob *in_blob;      // whose memory `in` is, for a long command: see input.h
+    size_t reply_start;        // where in `out` the reply being written began
+    struct buf out;            // replies being collected ...
+    struct pieces *out_pieces; // ... with the long values that belong in between
+    struct buf sending;        // replies in the kernel's hands ...
+    struct pieces *sending_pieces;
+    struct iovec piece;   // ... and how much of them is left ...
+    struct iovec *vector; // ... when there are pieces
     struct resp_parser parser;
     struct request *owed_first, *owed_last; // requests under way, in the order of their commands
     uint32_t owed;
@@ -113,7 +117,7 @@ void connection_event(struct connection *conn, const struct io_event *event);
  */
 bool connection_receive_begin(struct connection *conn, size_t length);
 /** Keeps what of them could not be run yet; runs it when it completes what was kept before. */
-void connection_receive_end(struct connection *conn, const char *rest, size_t length);
+void connection_receive_end(struct connection *conn, char *rest, size_t length);
 /** Marks the connection for the end-of-pass work: flush replies, send, close. */
 void connection_mark(struct connection *conn);
 /**
@@ -163,7 +167,8 @@ static inline bool connection_is_node(const struct connection *conn) {
 
 /** Bytes of replies not yet taken by the kernel. */
 static inline size_t connection_unsent(const struct connection *conn) {
-    return conn->out.len + conn->sending.len;
+    return conn->out.len + pieces_bytes(conn->out_pieces) + conn->sending.len +
+           pieces_bytes(conn->sending_pieces);
 }
 
 /** The same with the large replies that have not had their turn yet. */

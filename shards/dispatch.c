@@ -163,6 +163,7 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
                     .db = conn->db,
                     .flags = conn->cmd_flags,
                     .hashed_arg = p->hashed_arg,
+                    .source = conn->in_blob,
                     .hashed = p->hash};
     shard_run(s, &c);
     connection_reply_end(conn, &r);

@@ -16,9 +16,10 @@
 
 struct garbage {
     struct garbage *next;
-    struct entry *entry;
+    struct entry *entry; // one of these
     struct keyspace_tables *tables;
-    int64_t bytes; // of the entry
+    struct blob *blob;
+    int64_t bytes; // of the entry or the blob: on their way out
 };
 
 static struct {
@@ -30,9 +31,10 @@ static struct {
     _Atomic uint64_t handed_over, freed;
 } lazy = {.mutex = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
-static void free_now(struct entry *e, struct keyspace_tables *tables) {
-    if (e) entry_free(e);
-    if (tables) keyspace_tables_free(tables);
+static void free_now(const struct garbage *g) {
+    if (g->entry) entry_free(g->entry);
+    if (g->tables) keyspace_tables_free(g->tables);
+    if (g->blob) blob_free(g->blob);
     atomic_fetch_add_explicit(&lazy.freed, 1, memory_order_relaxed);
 }
 
@@ -50,7 +52,7 @@ static void *lazyfree_main(void *unused) {
         pthread_mutex_unlock(&lazy.mutex);
         while (g) {
             struct garbage *next = g->next;
-            free_now(g->entry, g->tables);
+            free_now(g);
             mem_left(g->bytes);
             mem_free(g);
             g = next;
@@ -80,14 +82,14 @@ void lazyfree_stop(void) {
     lazy.running = false;
 }
 
-static void hand_over(struct entry *e, struct keyspace_tables *tables) {
+static void hand_over(struct garbage what) {
     atomic_fetch_add_explicit(&lazy.handed_over, 1, memory_order_relaxed);
     if (!lazy.running) {
-        free_now(e, tables);
+        free_now(&what);
         return;
     }
     struct garbage *g = mem_alloc(sizeof *g);
-    *g = (struct garbage){NULL, e, tables, e ? (int64_t)entry_memory(e) : 0};
+    *g = what;
     mem_leave(g->bytes);
     pthread_mutex_lock(&lazy.mutex);
     if (lazy.last)
@@ -101,12 +103,20 @@ static void hand_over(struct entry *e, struct keyspace_tables *tables) {
 
 void lazyfree_entry(void *context, struct entry *e) {
     (void)context;
-    hand_over(e, NULL);
+    hand_over((struct garbage){.entry = e, .bytes = (int64_t)entry_memory(e)});
 }
 
 void lazyfree_tables(void *context, struct keyspace_tables *tables) {
     (void)context;
-    hand_over(NULL, tables);
+    hand_over((struct garbage){.tables = tables});
+}
+
+void lazyfree_blob(struct blob *blob) {
+    if (!blob_release(blob)) return;
+    if (blob_memory(blob) >= ENTRY_BIG_FREE)
+        hand_over((struct garbage){.blob = blob, .bytes = (int64_t)blob_memory(blob)});
+    else
+        blob_free(blob);
 }
 
 uint64_t lazyfree_pending(void) {

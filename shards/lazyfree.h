@@ -22,6 +22,9 @@ void lazyfree_stop(void);
 void lazyfree_entry(void *context, struct entry *e);
 void lazyfree_tables(void *context, struct keyspace_tables *tables);
 
+/** One user of the blob less; when it was the last, the blob is freed, off this thread when big. */
+void lazyfree_blob(struct blob *blob);
+
 /**
  * Objects that wait to be freed, and those freed so far (INFO lazyfree_pending_objects,
  * lazyfreed_objects).

@@ -11,6 +11,7 @@
 #include "engine/base/alloc.h"
 #include "shards/connection.h"
 #include "shards/held.h"
+#include "shards/lazyfree.h"
 #include "shards/multi.h"
 
 static struct request *request_alloc(struct connection *conn, size_t argc, size_t bytes) {
@@ -35,42 +36,73 @@ static struct request *request_alloc(struct connection *conn, size_t argc, size_
     return r;
 }
 
+/** Whether all arguments are in the blob that the connection receives into, and fill it. */
+static bool may_share_arguments(const struct connection *conn, const struct parsed *p) {
+    const struct blob *b = conn->in_blob;
+    if (likely(b == NULL)) return false;
+    for (int i = 0; i < p->argc; i++)
+        if (!blob_has(b, p->argv[i])) return false;
+    return slices_bytes(p->argv, p->argc) > conn->in.cap / 2;
+}
+
 struct request *request_new(struct connection *conn, const struct parsed *p) {
-    struct request *r = request_alloc(conn, (size_t)p->argc, slices_bytes(p->argv, p->argc));
+    bool shares = may_share_arguments(conn, p);
+    size_t bytes = shares ? 0 : slices_bytes(p->argv, p->argc);
+    struct request *r = request_alloc(conn, (size_t)p->argc, bytes);
     r->spec = p->spec;
     r->shard = p->shard;
     r->write = p->write;
     r->hash = p->hash;
     r->hashed_arg = p->hashed_arg;
-    slices_copy(r->argv, (char *)(r->argv + p->argc), p->argv, p->argc);
+    if (unlikely(shares)) {
+        memcpy(r->argv, p->argv, (size_t)p->argc * sizeof p->argv[0]);
+        r->source = conn->in_blob;
+        blob_hold(r->source);
+    } else {
+        slices_copy(r->argv, (char *)(r->argv + p->argc), p->argv, p->argc);
+    }
     return r;
 }
 
-/** Keeps reply bytes in the request: inline when short, else by taking the buffer over. */
-static void keep_reply(struct request *r, struct buf *reply) {
+/** Bytes of a reply that was too long to be kept in place. */
+static size_t large_reply(const struct request *r) {
+    size_t n = r->reply.len + pieces_bytes(r->pieces);
+    return n >= CONNECTION_LARGE ? n : 0;
+}
+
+/** Keeps the reply in the request: inline when short, else by taking the buffer over. */
+static void keep_reply(struct request *r, struct buf *reply, struct pieces **pieces) {
     if (r->silent || atomic_load_explicit(&r->connection->gone, memory_order_relaxed)) {
         r->inline_length = 0;
-    } else if (reply->len <= REQUEST_REPLY_INLINE) {
+        pieces_cut(pieces, 0, lazyfree_blob);
+        return;
+    }
+    if (reply->len <= REQUEST_REPLY_INLINE) {
         memcpy(r->inline_reply, reply->p, reply->len);
         r->inline_length = (uint16_t)reply->len;
+        if (likely(*pieces == NULL)) return;
     } else {
         r->reply = *reply;
         *reply = (struct buf){0};
-        if (r->reply.len >= CONNECTION_LARGE)
-            atomic_fetch_add_explicit(&r->connection->large_bytes, r->reply.len,
-                                      memory_order_relaxed);
     }
+    r->pieces = *pieces;
+    *pieces = NULL;
+    size_t large = large_reply(r);
+    if (large > 0)
+        atomic_fetch_add_explicit(&r->connection->large_bytes, large, memory_order_relaxed);
 }
 
-void request_answered(struct connection *conn, struct buf *reply) {
+void request_answered(struct connection *conn, struct buf *reply, struct pieces **pieces) {
     struct request *r = request_alloc(conn, 0, 0);
-    if (reply->len > 0) keep_reply(r, reply);
+    if (reply->len > 0) keep_reply(r, reply, pieces);
     r->done = true;
 }
 
 void request_free(struct request *r) {
     multi_free(r->multi);
     buf_free(&r->reply);
+    pieces_cut(&r->pieces, 0, lazyfree_blob);
+    if (r->source) lazyfree_blob(r->source);
     mem_free(r);
 }
 
@@ -115,6 +147,7 @@ static void request_execute(struct shard *s, struct request *r) {
     s->scratch.len = 0;
     struct reply reply;
     reply_init(&reply, &s->scratch, r->proto);
+    reply.pieces = &s->scratch_pieces;
     bool gone = atomic_load_explicit(&r->connection->gone, memory_order_relaxed);
     if (r->multi) {
         multi_run_request(s, r, &reply);
@@ -130,10 +163,11 @@ static void request_execute(struct shard *s, struct request *r) {
                         .db = r->db,
                         .flags = r->cmd_flags,
                         .hashed_arg = r->hashed_arg,
+                        .source = r->source,
                         .hashed = r->hash};
         shard_run(s, &c);
     }
-    keep_reply(r, &s->scratch);
+    keep_reply(r, &s->scratch, &s->scratch_pieces);
     if (r->origin == s->id)
         request_returned(r);
     else
@@ -205,7 +239,8 @@ void request_collect(struct connection *conn) {
         conn->owed_first = r->next;
         if (!conn->owed_first) conn->owed_last = NULL;
         conn->owed--;
-        if (r->reply.len >= CONNECTION_LARGE) conn->large_collected += r->reply.len;
+        conn->large_collected += large_reply(r);
+        pieces_append(&conn->out_pieces, conn->out.len, &r->pieces);
         if (r->reply.len == 0) {
             buf_append(&conn->out, r->inline_reply, r->inline_length);
         } else if (conn->out.len == 0) {

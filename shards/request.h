@@ -38,7 +38,9 @@ struct request {
     uint16_t inline_length; // reply bytes in inline_reply ...
     uint8_t proto, cmd_flags;
     bool done, ordered, write, silent;
-    struct buf reply; // ... or here, when they are many
+    struct buf reply;      // ... or here, when they are many
+    struct pieces *pieces; // the reply's long values
+    struct blob *source;   // what the arguments are in, when they were not copied
     char inline_reply[REQUEST_REPLY_INLINE];
 };
 
@@ -59,9 +61,9 @@ struct parsed {
 struct request *request_new(struct connection *conn, const struct parsed *p);
 /**
  * An already answered place in the connection's order of replies; the reply is taken from
- * `reply`.
+ * `reply` and `pieces`.
  */
-void request_answered(struct connection *conn, struct buf *reply);
+void request_answered(struct connection *conn, struct buf *reply, struct pieces **pieces);
 void request_free(struct request *r);
 
 /** Sends it to its shard, or starts it here. It is not early. */

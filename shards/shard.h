@@ -118,9 +118,10 @@ struct shard {
     struct connection *dirty; // have output to send, or a state to look at, at the end of the pass
     struct connection *resumable; // may go on with the bytes they hold
     struct timers timers;
-    struct resp_args args;  // argument slices of the batch in hand
-    struct buf scratch;     // replies of requests are first written here
-    struct keyspace *spare; // an empty private keyspace for the next transaction
+    struct resp_args args;         // argument slices of the batch in hand
+    struct buf scratch;            // replies of requests are first written here ...
+    struct pieces *scratch_pieces; // ... and their long values
+    struct keyspace *spare;        // an empty private keyspace for the next transaction
 
     uint64_t shown_dirty; // the keyspace's change counter when the face's `keys` was set
     bool active_expire;   // DEBUG SET-ACTIVE-EXPIRE

@@ -127,6 +127,16 @@ void reply_bulk(struct reply *r, const void *bytes, size_t n) {
 
 void reply_bulk_slice(struct reply *r, struct slice s) { reply_bulk(r, s.p, s.n); }
 
+void reply_bulk_shared(struct reply *r, struct slice s, struct blob *blob) {
+    if (likely(s.n < REPLY_SHARE_MIN) || blob == NULL || r->pieces == NULL) {
+        reply_bulk(r, s.p, s.n);
+        return;
+    }
+    header(r, '$', s.n);
+    pieces_add(r->pieces, r->out->len, blob, s);
+    buf_append(r->out, "\r\n", 2);
+}
+
 void reply_bulk_text(struct reply *r, const char *text) { reply_bulk(r, text, strlen(text)); }
 
 void reply_bulk_int(struct reply *r, int64_t value) {
@@ -216,6 +226,7 @@ static void end_at(struct reply *r, size_t mark, char type, size_t n) {
         buf_reserve(out, length - MARK_BYTES);
         memmove(out->p + mark + length, out->p + mark + MARK_BYTES, out->len - mark - MARK_BYTES);
         out->len += length - MARK_BYTES;
+        if (r->pieces != NULL) pieces_shift(*r->pieces, mark, length - MARK_BYTES);
     }
     memcpy(out->p + mark, text, length);
 }

@@ -12,13 +12,17 @@
 #include <stdint.h>
 
 #include "engine/base/buf.h"
+#include "engine/base/pieces.h"
 #include "engine/base/slice.h"
 
+#define REPLY_SHARE_MIN ((size_t)64 * 1024) // shorter values are copied: that measured cheaper
+
 struct reply {
-    struct buf *out;     // where the bytes go; not owned
-    uint8_t proto;       // 2 or 3
-    uint32_t errors;     // error replies written so far
-    char error_code[24]; // first word of the latest error, "ERR" for instance; zero-terminated
+    struct buf *out;        // where the bytes go; not owned
+    struct pieces **pieces; // where long values may be left instead; NULL: copy all
+    uint8_t proto;          // 2 or 3
+    uint32_t errors;        // error replies written so far
+    char error_code[24];    // first word of the latest error, "ERR" for instance; zero-terminated
 };
 
 /** Starts a reply that appends to out in the given protocol (2 or 3). */
@@ -38,6 +42,11 @@ void reply_int(struct reply *r, int64_t value);
 /** "$n" with the bytes. */
 void reply_bulk(struct reply *r, const void *p, size_t n);
 void reply_bulk_slice(struct reply *r, struct slice s);
+/**
+ * The same for bytes of a blob (NULL: they are in none): long ones are not copied where the reply
+ * can hold on to the blob.
+ */
+void reply_bulk_shared(struct reply *r, struct slice s, struct blob *blob);
 void reply_bulk_text(struct reply *r, const char *text);
 /** An integer as a bulk string. */
 void reply_bulk_int(struct reply *r, int64_t value);

@@ -35,6 +35,9 @@ struct engine_settings {
 };
 
 /** One execution. The fields down to `flags` are filled by the caller. */
+/** A value of this length and more that came in a blob of hardly more bytes is not copied. */
+#define COMMAND_TAKE_MIN ((size_t)32 * 1024)
+
 struct cmd {
     const struct command *spec; // the row (of the subcommand, if it is one)
     int argc;
@@ -48,6 +51,7 @@ struct cmd {
     uint32_t flags;           // CMD_CTX_*
     int hashed_arg;           // argv index whose hash is known (0: none) ...
     uint64_t hashed;          // ... and the hash
+    struct blob *source;      // the blob that (some of) the arguments are in; NULL: none is
     struct look_ahead *ahead; // NULL, or see cmd_look_ahead()
 };
 enum {

@@ -19,7 +19,8 @@ void string__reply(struct cmd *c, const struct found *f) {
         return;
     }
     char scratch[NUM_I64_TEXT_MAX];
-    reply_bulk_slice(c->reply, entry_string(f->ref.entry, scratch));
+    struct slice text = entry_string(f->ref.entry, scratch);
+    reply_bulk_shared(c->reply, text, entry_string_blob(f->ref.entry));
 }
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -72,9 +73,12 @@ void string_getrange(struct cmd *c) {
     struct found f = cmd_read(c, 1);
     if (cmd_wrong_type(c, &f, ENTRY_STRING)) return;
     char scratch[NUM_I64_TEXT_MAX];
-    struct slice text = SLICE_LITERAL("");
-    if (f.ref.entry != NULL) text = entry_string(f.ref.entry, scratch);
-    reply_bulk_slice(c->reply, subrange(text, start, end));
+    if (f.ref.entry == NULL) {
+        reply_bulk_text(c->reply, "");
+        return;
+    }
+    struct slice text = entry_string(f.ref.entry, scratch);
+    reply_bulk_shared(c->reply, subrange(text, start, end), entry_string_blob(f.ref.entry));
 }
 
 // ---- changing a part ---------------------------------------------------------------------------

@@ -85,9 +85,31 @@ static bool parse_time(struct cmd *c, int arg, unsigned unit, int64_t *expire_ms
     return true;
 }
 
+/**
+ * Whether the value may stay where it was received. It has to fill most of the blob: then it is the
+ * only one in there that may, and no memory to speak of is wasted.
+ */
+static bool may_take(const struct cmd *c, struct slice value) {
+    const struct blob *b = c->source;
+    return b != NULL && blob_has(b, value) && value.n > b->cap / 2 &&
+           value.p - b->bytes <= BLOB_START_MAX;
+}
+
+static __attribute__((noinline)) void store_taken(struct cmd *c, const struct found *f,
+                                                  struct slice value, int64_t expire_ms) {
+    struct entry *old = f->ref.entry;
+    struct entry *e = entry_new_taken(f->key.text, c->source, value, expire_ms);
+    entry_set_access(e, old != NULL ? entry_access(old) : cmd_new_access(c));
+    db_put(f->db, f->key, f->ref, e);
+}
+
 /** Puts the value under the key that was looked up, found or not. */
 static inline void store(struct cmd *c, const struct found *f, struct slice value,
                          int64_t expire_ms) {
+    if (unlikely(value.n >= COMMAND_TAKE_MIN) && may_take(c, value)) {
+        store_taken(c, f, value, expire_ms);
+        return;
+    }
     if (f->ref.entry != NULL) {
         db_set_string(f->db, f->key, f->ref, value, expire_ms);
         return;

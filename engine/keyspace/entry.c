@@ -21,7 +21,6 @@ _Static_assert(offsetof(struct entry, access_hi) == 3, "layout of the header");
 _Static_assert(offsetof(struct entry, access_lo) == 4, "layout of the header");
 _Static_assert(offsetof(struct entry, vlen) == 6, "layout of the header");
 _Static_assert(ENTRY_EMBED_MAX <= UINT16_MAX, "vlen holds the length of an embedded value");
-_Static_assert(sizeof(struct blob) == 16, "a blob's bytes follow its length and capacity");
 
 /** What an encoding is: its type, its name for OBJECT ENCODING. */
 struct encoding {
@@ -151,7 +150,7 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire
         entry__set_payload(copy, entry__payload(e));
     } else if (e->encoding == ENC_BLOB) {
         const struct blob *b = entry__blob(e);
-        entry__set_blob(copy, entry__blob_new(slice_of(b->bytes, b->len), b->len));
+        entry__set_blob(copy, blob_new(blob_text(b), b->len));
     } else {
         memcpy((char *)copy + entry__value_offset(copy), entry__value(e), e->vlen);
     }
@@ -171,12 +170,12 @@ struct entry *entry_rekey(struct entry *e, struct slice key, int64_t expire_ms) 
 }
 
 void entry_free(struct entry *e) {
-    if (e->encoding == ENC_BLOB) mem_free(entry__blob(e));
+    if (e->encoding == ENC_BLOB) blob_drop(entry__blob(e));
     mem_free(e);
 }
 
 size_t entry_outside_memory(const struct entry *e) {
-    return e->encoding == ENC_BLOB ? mem_usable(entry__blob(e)) : 0;
+    return e->encoding == ENC_BLOB ? blob_memory(entry__blob(e)) : 0;
 }
 
 size_t entry_memory(const struct entry *e) { return mem_usable(e) + entry_outside_memory(e); }
@@ -207,8 +206,8 @@ bool entry_is_valid(const struct entry *e) {
     if (entry__size(e) > mem_usable(e)) return false;
     if (e->encoding == ENC_BLOB) {
         const struct blob *b = entry__blob(e);
-        if (e->vlen != 0 || b == NULL || b->len > b->cap) return false;
-        return sizeof(*b) + b->cap <= mem_usable(b);
+        if (e->vlen != 0 || b == NULL || b->len > blob_room(b)) return false;
+        return sizeof(*b) + b->cap <= blob_memory(b);
     }
     if (e->encoding == ENC_INT) return e->vlen == 0;
     if (e->encoding == ENC_EMBSTR) return e->vlen <= ENTRY_EMBSTR_MAX;

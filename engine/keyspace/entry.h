@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/blob.h"
 #include "engine/base/num.h"
 #include "engine/base/slice.h"
 
@@ -36,7 +37,7 @@ enum entry_encoding {
     ENC_INT = 1, // string: a 64-bit integer in the payload ("int")
     ENC_EMBSTR,  // string: embedded, at most 44 bytes, never modified in place ("embstr")
     ENC_RAW,     // string: embedded, longer or once modified ("raw")
-    ENC_BLOB,    // string: payload points to a struct blob ("raw")
+    ENC_BLOB,    // string: payload points to a struct blob, one of its users ("raw")
     ENC_COUNT
 };
 
@@ -45,7 +46,7 @@ enum { ENTRY_EXPIRES = 1, ENTRY_LONG_KEY = 2 };
 #define ENTRY_EMBED_MAX  1024 // longest embedded value, bytes
 #define ENTRY_EMBSTR_MAX 44   // longest value that Redis calls "embstr"
 #define ENTRY_NO_EXPIRE  INT64_C(-1)
-#define ENTRY_BIG_FREE   (64 * 1024) // values from here on are freed off the shard thread
+#define ENTRY_BIG_FREE   BLOB_MAP_MIN // values from here on are freed off the shard thread
 
 struct entry {
     uint8_t encoding; // enum entry_encoding
@@ -57,13 +58,6 @@ struct entry {
 };
 _Static_assert(sizeof(struct entry) == 8, "the header of an entry is eight bytes");
 
-/** A long string: one allocation, capacity from the allocator. */
-struct blob {
-    size_t len;
-    size_t cap;
-    char bytes[];
-};
-
 // Text that is passed to a function here never points into the entry that the function changes.
 
 /**
@@ -71,6 +65,12 @@ struct blob {
  * otherwise. Owned by the caller.
  */
 struct entry *entry_new_string(struct slice key, struct slice value, int64_t expire_ms);
+/**
+ * A fresh string entry whose value stays where it is: in `from`, which gets one user more and is
+ * this value's from now on. Its other bytes remain for those who use them already.
+ */
+struct entry *entry_new_taken(struct slice key, struct blob *from, struct slice value,
+                              int64_t expire_ms);
 /** A fresh string entry that holds an integer. */
 struct entry *entry_new_int(struct slice key, int64_t value, int64_t expire_ms);
 /**
@@ -110,6 +110,8 @@ struct entry *entry_with_expire(struct entry *e, int64_t expire_ms);
 
 /** The string's bytes; an integer is written into scratch. Valid until the entry changes. */
 struct slice entry_string(const struct entry *e, char scratch[NUM_I64_TEXT_MAX]);
+/** The blob that holds the string's bytes, or NULL: they are elsewhere. Stays the entry's. */
+struct blob *entry_string_blob(const struct entry *e);
 /** Length of the string without formatting more than needed. */
 size_t entry_string_length(const struct entry *e);
 /** Whether the string is an integer as INCR takes it, and which. */

@@ -52,9 +52,6 @@ static inline void entry__set_blob(struct entry *e, struct blob *b) {
     entry__set_payload(e, (uint64_t)(uintptr_t)b);
 }
 
-/** A blob that holds a copy of text and has room for at least cap bytes. */
-struct blob *entry__blob_new(struct slice text, size_t cap);
-
 /**
  * A new frame with room for vlen bytes of value and `spare` more. Payload and value are not filled.
  */

@@ -21,26 +21,11 @@ static uint8_t encoding_for(struct slice value, int64_t *number) {
     return value.n <= ENTRY_EMBED_MAX ? ENC_RAW : ENC_BLOB;
 }
 
-struct blob *entry__blob_new(struct slice text, size_t cap) {
-    struct blob *b = mem_alloc(sizeof(*b) + cap);
-    b->len = text.n;
-    b->cap = mem_usable(b) - sizeof(*b);
-    if (text.n != 0) memcpy(b->bytes, text.p, text.n);
-    return b;
-}
-
-static struct blob *blob_new_zeroed(size_t len, size_t cap) {
-    struct blob *b = mem_calloc(sizeof(*b) + cap);
-    b->len = len;
-    b->cap = mem_usable(b) - sizeof(*b);
-    return b;
-}
-
 static void fill_value(struct entry *e, struct slice value, int64_t number) {
     if (e->encoding == ENC_INT) {
         entry__set_payload(e, (uint64_t)number);
     } else if (e->encoding == ENC_BLOB) {
-        entry__set_blob(e, entry__blob_new(value, value.n));
+        entry__set_blob(e, blob_new(value, value.n));
     } else if (value.n != 0) {
         memcpy((char *)e + entry__value_offset(e), value.p, value.n);
     }
@@ -55,6 +40,17 @@ struct entry *entry_new_string(struct slice key, struct slice value, int64_t exp
     uint8_t encoding = encoding_for(value, &number);
     struct entry *e = entry__make(key, encoding, embedded_length(encoding, value.n), expire_ms, 0);
     fill_value(e, value, number);
+    return e;
+}
+
+struct entry *entry_new_taken(struct slice key, struct blob *from, struct slice value,
+                              int64_t expire_ms) {
+    ASSERT(blob_has(from, value) && value.n > ENTRY_EMBED_MAX);
+    struct entry *e = entry__make(key, ENC_BLOB, 0, expire_ms, 0);
+    blob_hold(from);
+    from->start = (uint32_t)(value.p - from->bytes) & BLOB_START_MAX;
+    from->len = value.n;
+    entry__set_blob(e, from);
     return e;
 }
 
@@ -80,11 +76,12 @@ struct slice entry_string(const struct entry *e, char scratch[NUM_I64_TEXT_MAX])
     if (e->encoding == ENC_INT) {
         return slice_of(scratch, num_format_i64(scratch, (int64_t)entry__payload(e)));
     }
-    if (e->encoding == ENC_BLOB) {
-        const struct blob *b = entry__blob(e);
-        return slice_of(b->bytes, b->len);
-    }
+    if (e->encoding == ENC_BLOB) return blob_text(entry__blob(e));
     return slice_of(entry__value(e), e->vlen);
+}
+
+struct blob *entry_string_blob(const struct entry *e) {
+    return e->encoding == ENC_BLOB ? entry__blob(e) : NULL;
 }
 
 size_t entry_string_length(const struct entry *e) {
@@ -107,7 +104,7 @@ bool entry_string_i64(const struct entry *e, int64_t *out) {
 struct entry *entry_set_int(struct entry *e, int64_t value) {
     ASSERT(entry_type(e) == ENTRY_STRING);
     if (e->encoding != ENC_INT) {
-        if (e->encoding == ENC_BLOB) mem_free(entry__blob(e));
+        if (e->encoding == ENC_BLOB) blob_drop(entry__blob(e));
         e = entry__reshape(e, ENC_INT, 0, entry_expire_ms(e), 0);
     }
     entry__set_payload(e, (uint64_t)value);
@@ -118,7 +115,7 @@ struct entry *entry_set_string(struct entry *e, struct slice value) {
     ASSERT(entry_type(e) == ENTRY_STRING);
     int64_t expire_ms = entry_expire_ms(e);
     if (entry_try_overwrite(e, value, expire_ms)) return e;
-    if (e->encoding == ENC_BLOB) mem_free(entry__blob(e));
+    if (e->encoding == ENC_BLOB) blob_drop(entry__blob(e));
     int64_t number = 0;
     uint8_t encoding = encoding_for(value, &number);
     e = entry__reshape(e, encoding, embedded_length(encoding, value.n), expire_ms, 0);
@@ -131,6 +128,8 @@ static bool try_overwrite_blob(struct entry *e, struct slice value, int64_t expi
     struct blob *b = entry__blob(e);
     if ((entry_expire_ms(e) != ENTRY_NO_EXPIRE) != (expire_ms != ENTRY_NO_EXPIRE)) return false;
     if (value.n > b->cap || value.n <= b->cap / 2) return false;
+    if (blob_is_shared(b)) return false;
+    b->start = 0;
     memcpy(b->bytes, value.p, value.n);
     b->len = value.n;
     struct entry *same = entry_with_expire(e, expire_ms);
@@ -159,35 +158,45 @@ bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms)
     return true;
 }
 
-static size_t blob_room(size_t len) {
+static size_t grown_room(size_t len) {
     return len < GROWTH_STEP_MAX ? len * 2 : len + GROWTH_STEP_MAX;
+}
+
+/** A blob that only this entry uses: somebody else's bytes are copied, as far as they are kept. */
+static struct blob *own_blob(struct entry *e, size_t kept, size_t room) {
+    struct blob *b = entry__blob(e);
+    struct blob *fresh = blob_new_zeroed(kept, room);
+    memcpy(fresh->bytes, b->bytes + b->start, kept);
+    blob_drop(b);
+    entry__set_blob(e, fresh);
+    return fresh;
 }
 
 static void resize_blob(struct entry *e, size_t len) {
     struct blob *b = entry__blob(e);
-    size_t old = b->len;
-    if (len > b->cap && len / 2 > old) {
-        // Mostly new bytes: zeroed memory from the allocator is cheaper than clearing.
-        struct blob *fresh = blob_new_zeroed(len, blob_room(len));
-        memcpy(fresh->bytes, b->bytes, old);
-        mem_free(b);
-        entry__set_blob(e, fresh);
+    size_t old = b->len, room = blob_room(b);
+    // Where most of it is new, zeroed memory from the allocator is cheaper than clearing.
+    if (blob_is_shared(b) || (len > room && len / 2 > old && !b->mapped)) {
+        b = own_blob(e, old < len ? old : len, len > room ? grown_room(len) : len);
+        b->len = len;
         return;
     }
-    bool wasteful = len < b->cap / 4;
-    if (len > b->cap || wasteful) {
-        b = mem_realloc(b, sizeof(*b) + (wasteful ? len : blob_room(len)));
-        b->cap = mem_usable(b) - sizeof(*b);
+    bool wasteful = len < room / 4;
+    if (wasteful) b->len = len;
+    if (len > room || wasteful) {
+        b = blob_resize(b, b->start + (wasteful ? len : grown_room(len)));
         entry__set_blob(e, b);
     }
-    if (len > old) memset(b->bytes + old, 0, len - old);
+    // What a mapping grew by is zero.
+    size_t clear = b->mapped && len > room ? room : len;
+    if (clear > old) memset(b->bytes + b->start + old, 0, clear - old);
     b->len = len;
 }
 
 /** Embedded or integer text becomes a blob with room to grow. */
 static struct entry *move_to_blob(struct entry *e, struct slice text, size_t len) {
     size_t kept = text.n < len ? text.n : len;
-    struct blob *b = blob_new_zeroed(len, blob_room(len));
+    struct blob *b = blob_new_zeroed(len, grown_room(len));
     memcpy(b->bytes, text.p, kept);
     e = entry__reshape(e, ENC_BLOB, 0, entry_expire_ms(e), 0);
     entry__set_blob(e, b);
@@ -217,7 +226,7 @@ struct entry *entry_string_resize(struct entry *e, size_t len) {
 }
 
 char *entry_string_bytes(struct entry *e) {
-    if (e->encoding == ENC_BLOB) return entry__blob(e)->bytes;
+    if (e->encoding == ENC_BLOB) return entry__blob(e)->bytes + entry__blob(e)->start;
     ASSERT(e->encoding == ENC_RAW);
     return (char *)e + entry__value_offset(e);
 }

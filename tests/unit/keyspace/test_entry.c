@@ -168,7 +168,7 @@ static void test_appending_is_amortised(void **state) {
     assert_true(memory <= 300000 * 2 + 100000);
     for (size_t i = 0; i < 300000; i++) assert_int_equal(entry_string_bytes(e)[i], 'x');
     assert_true(entry_is_valid(e));
-    assert_true(entry_outside_memory(e) >= ENTRY_BIG_FREE);
+    assert_true(entry_outside_memory(e) >= 300000);
     entry_free(e);
 }
 
@@ -235,8 +235,69 @@ static void test_random_changes_agree_with_a_plain_copy(void **state) {
     free(s);
 }
 
+/** A reader holds on to the bytes: every change leaves them as they are. */
+static void test_changes_of_a_shared_value(void **state) {
+    (void)state;
+    int64_t start = mem_used();
+    for (int change = 0; change < 5; change++) {
+        char text[5000];
+        memset(text, 'a', sizeof(text));
+        struct entry *e = entry_new_string(slice_text("key"), slice_of(text, sizeof(text)), -1);
+        struct blob *b = entry_string_blob(e);
+        blob_hold(b);
+        if (change == 0) e = entry_string_resize(e, sizeof(text));
+        if (change == 1) e = entry_string_resize(e, 6000);
+        if (change == 2) e = entry_string_resize(e, 3000);
+        if (change == 3) assert_false(entry_try_overwrite(e, slice_of(text, 4990), -1));
+        if (change == 4) e = entry_set_int(e, 5);
+        if (change < 3) {
+            assert_ptr_not_equal(entry_string_blob(e), b);
+            memset(entry_string_bytes(e), 'b', entry_string_length(e));
+        }
+        assert_true(entry_is_valid(e));
+        assert_int_equal(blob_text(b).n, sizeof(text));
+        assert_memory_equal(blob_text(b).p, text, sizeof(text));
+        entry_free(e);
+        assert_memory_equal(blob_text(b).p, text, sizeof(text));
+        blob_drop(b);
+    }
+    assert_int_equal(mem_used(), start);
+}
+
+/** A value that stays where it was received, and what may then be done with it. */
+static void test_taken_value(void **state) {
+    (void)state;
+    int64_t start = mem_used();
+    struct blob *b = blob_new_zeroed(50000, 50000);
+    memset(b->bytes, 'h', 30);
+    memset(b->bytes + 30, 'v', 40000);
+    struct entry *e =
+        entry_new_taken(slice_text("key"), b, slice_of(b->bytes + 30, 40000), ENTRY_NO_EXPIRE);
+    assert_int_equal(b->bytes[0], 'h');
+    blob_drop(b);
+    assert_true(entry_is_valid(e));
+    assert_int_equal(entry_string_length(e), 40000);
+    e = entry_string_resize(e, 45000);
+    assert_int_equal(entry_string_bytes(e)[39999], 'v');
+    assert_int_equal(entry_string_bytes(e)[40000], 0);
+    assert_int_equal(entry_string_bytes(e)[44999], 0);
+    e = entry_string_resize(e, 3 << 20);
+    assert_int_equal(entry_string_bytes(e)[0], 'v');
+    assert_int_equal(entry_string_bytes(e)[45000], 0);
+    e = entry_string_resize(e, 9 << 20);
+    for (size_t i = 40000; i < 9 << 20; i++) assert_int_equal(entry_string_bytes(e)[i], 0);
+    assert_true(entry_is_valid(e));
+    e = entry_string_resize(e, 2000);
+    assert_int_equal(entry_string_bytes(e)[1999], 'v');
+    assert_true(entry_is_valid(e));
+    entry_free(e);
+    assert_int_equal(mem_used(), start);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_changes_of_a_shared_value),
+        cmocka_unit_test(test_taken_value),
         cmocka_unit_test(test_every_size_of_key_and_value),
         cmocka_unit_test(test_integers_are_recognised_as_redis_does),
         cmocka_unit_test(test_raw_entries_start_as_zeros),

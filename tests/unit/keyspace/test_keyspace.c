@@ -73,10 +73,10 @@ static void test_memory_is_exact_and_hooks_are_called(void **state) {
     struct told told;
     int64_t before = mem_used();
     struct keyspace *ks = make(&told);
-    char *big = calloc(1, 200000);
+    char *big = calloc(1, 2000000);
     set(ks, 0, "a", SLICE_LITERAL("1"), ENTRY_NO_EXPIRE);
-    set(ks, 0, "a", slice_of(big, 200000), START_MS + 1000);
-    set(ks, 0, "a", slice_of(big, 199000), START_MS + 2000);
+    set(ks, 0, "a", slice_of(big, 2000000), START_MS + 1000);
+    set(ks, 0, "a", slice_of(big, 1990000), START_MS + 2000);
     assert_true(keyspace_is_valid(ks));
     assert_int_equal(told.entries, 0);
     set(ks, 0, "a", SLICE_LITERAL("short"), ENTRY_NO_EXPIRE);
@@ -91,7 +91,7 @@ static void test_memory_is_exact_and_hooks_are_called(void **state) {
     db_set_expire(&ks->dbs[0], key, &ref, START_MS + HOUR_MS);
     assert_int_equal(db_expires(&ks->dbs[0]), 1);
     size_t was = entry_memory(ref.entry);
-    db_update(&ks->dbs[0], key, &ref, entry_string_resize(ref.entry, 100000), was);
+    db_update(&ks->dbs[0], key, &ref, entry_string_resize(ref.entry, 1500000), was);
     assert_true(keyspace_is_valid(ks));
     db_set_expire(&ks->dbs[0], key, &ref, ENTRY_NO_EXPIRE);
     assert_int_equal(entry_expire_ms(ref.entry), ENTRY_NO_EXPIRE);
