@@ -46,7 +46,7 @@ enum { ENTRY_EXPIRES = 1, ENTRY_LONG_KEY = 2 };
 #define ENTRY_EMBED_MAX  1024 // longest embedded value, bytes
 #define ENTRY_EMBSTR_MAX 44   // longest value that Redis calls "embstr"
 #define ENTRY_NO_EXPIRE  INT64_C(-1)
-#define ENTRY_BIG_FREE   BLOB_MAP_MIN // values from here on are freed off the shard thread
+#define ENTRY_BIG_FREE   (64 * 1024) // values from here on are freed off the shard thread
 
 struct entry {
     uint8_t encoding; // enum entry_encoding
