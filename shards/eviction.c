@@ -143,7 +143,7 @@ static void weigh(struct shard *s) {
     uint64_t entries = keyspace_evictable(s->keyspace, &ev->rules);
     for (uint32_t i = 0; i < f->nshards; i++) {
         double weight = atomic_load_explicit(&face_of(s, i)->eviction_weight, memory_order_relaxed);
-        // One that has not looked at its entries yet, or sleeps, has such as these, for all we know.
+        // One that has not looked yet, or sleeps, has such entries as these, for all we know.
         if (weight == 0 && entries > 0)
             weight = own / (double)entries *
                      (double)atomic_load_explicit(&face_of(s, i)->evictable, memory_order_relaxed);

@@ -84,7 +84,10 @@ void slab_collect(struct slab_heap *heap, uint32_t budget);
  * smaller: looks at up to `budget` pages and segments.
  */
 void slab_settle(struct slab_heap *heap, uint32_t budget);
-/** Takes back all that others have freed, and gives all memory back to the system that holds no live cell. */
+/**
+ * Takes back all that others have freed, and gives all memory back to the system that holds no
+ * live cell.
+ */
 void slab_trim(struct slab_heap *heap);
 /** Whether the heap's lists and counts agree (tests). Walks everything. */
 bool slab_is_valid(const struct slab_heap *heap);
