@@ -47,7 +47,7 @@ uint8_t *bit__open(struct cmd *c, struct found *f, uint64_t last, bool *grew) {
         e = entry_new_raw(f->key.text, last + 1, ENTRY_NO_EXPIRE);
         entry_set_access(e, cmd_new_access(c));
         db_attach(f->db, f->key, e);
-    } else if (*grew || (e->encoding != ENC_RAW && e->encoding != ENC_BLOB)) {
+    } else if (*grew || !entry_string_is_writable(e)) {
         // Taken out and put back, because that signals nothing: Redis makes the value writable also
         // when no bit changes in the end, and watchers do not hear of it.
         e = db_detach(f->db, f->key, f->ref);

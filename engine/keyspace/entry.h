@@ -136,6 +136,8 @@ bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms)
 struct entry *entry_string_resize(struct entry *e, size_t len);
 /** The bytes of a string made writable by entry_string_resize()/entry_new_raw(). */
 char *entry_string_bytes(struct entry *e);
+/** Whether the string may be changed where it is: "raw", and not on its way out to a client. */
+bool entry_string_is_writable(const struct entry *e);
 
 static inline uint32_t entry_access(const struct entry *e) {
     return (uint32_t)e->access_hi << 16 | e->access_lo;

@@ -225,8 +225,13 @@ struct entry *entry_string_resize(struct entry *e, size_t len) {
     return e;
 }
 
+bool entry_string_is_writable(const struct entry *e) {
+    if (e->encoding == ENC_BLOB) return !blob_is_shared(entry__blob(e));
+    return e->encoding == ENC_RAW;
+}
+
 char *entry_string_bytes(struct entry *e) {
+    ASSERT(entry_string_is_writable(e));
     if (e->encoding == ENC_BLOB) return entry__blob(e)->bytes + entry__blob(e)->start;
-    ASSERT(e->encoding == ENC_RAW);
     return (char *)e + entry__value_offset(e);
 }

@@ -120,7 +120,8 @@ def test_one_shard_may_hold_nearly_everything(limited):
         cold = len([k for k in c("KEYS", "{cold}*")])
         new = len([k for k in c("KEYS", "new:*")])
         assert new > 950  # of about 1270 different ones
-        assert 0 < cold < before - 500
+        # Not as many as have come: buffers that were given back meanwhile made room, too.
+        assert 0 < cold < before - 100
 
 
 def test_lowering_the_limit_evicts_at_once(limited):
