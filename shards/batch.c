@@ -189,7 +189,7 @@ int batch_receive(struct shard *s, struct io_event *events, int count) {
         struct connection *conn = (struct connection *)event->conn;
         if (conn->in_batch) break;
         conn->in_batch = true;
-        size_t length = connection_receive_begin(conn, event->length) ? event->length : 0;
+        size_t length = connection_receive_begin(conn) ? event->length : 0;
         add_piece(&b, conn, event->data, length);
     }
     prepare(&b);

@@ -21,7 +21,7 @@
 #include "shards/visit.h"
 
 struct connection *connection_new(struct shard *s, const struct accepted *accepted) {
-    struct connection *conn = mem_alloc_aligned(sizeof *conn, MAILBOX_LINE);
+    struct connection *conn = mem_alloc(sizeof *conn);
     memset(conn, 0, sizeof *conn);
     conn->magic = CONNECTION_MAGIC;
     conn->shard = s;
@@ -53,7 +53,6 @@ static void discard_output(struct connection *conn, size_t from) {
 /** The kernel needs what was being sent no more. */
 static void end_send(struct connection *conn) {
     conn->send_busy = false;
-    conn->bytes_out += conn->sending.len + pieces_bytes(conn->sending_pieces);
     conn->sending.len = 0;
     buf_shrink_if_empty(&conn->sending, CONNECTION_BUFFER_KEEP);
     if (likely(conn->vector == NULL)) return;
@@ -145,10 +144,9 @@ void connection_resume(struct connection *conn) {
     connection_mark(conn);
 }
 
-bool connection_receive_begin(struct connection *conn, size_t length) {
+bool connection_receive_begin(struct connection *conn) {
     ASSERT_CONNECTION(conn);
     conn->active_ms = conn->shard->now_ms;
-    conn->bytes_in += length;
     conn->shard->stats.reads++;
     connection_mark(conn);
     return !conn->closing && !conn->stalls && conn->in.len == conn->in_start;
@@ -382,7 +380,7 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                conn->send_busy ? conn->sending.cap + pieces_bytes(conn->sending_pieces) : 0,
                sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap,
                conn->send_busy ? "rw" : "r",
-               conn->last_command ? conn->last_command->full_name : "NULL");
+               conn->last_command ? command_by_id(conn->last_command - 1u)->full_name : "NULL");
     buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s", conn->proto,
                conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "");
 }

@@ -293,8 +293,7 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
     const struct shard *at = visit_at(s, p->shard);
     if (likely(is_plain(conn, p, at))) {
-        conn->commands++;
-        conn->last_command = p->spec;
+        conn->last_command = (uint16_t)(p->spec->id + 1);
         s->stats.visits += at != s;
         run_here(conn, p, at);
         return true;
@@ -302,7 +301,6 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     if (must_wait(conn)) return false;
     uint8_t reply_mode = conn->reply_mode;
     advance_reply_mode(conn);
-    conn->commands++;
     if (!p->spec) {
         refuse_unresolved(conn, p);
         return true;
@@ -328,10 +326,9 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     }
     if (unlikely(conn->stalls)) {
         conn->reply_mode = reply_mode;
-        conn->commands--;
         return false;
     }
-    conn->last_command = spec;
+    conn->last_command = (uint16_t)(spec->id + 1);
     if (queue)
         multi_queue(conn, p);
     else if (handler)

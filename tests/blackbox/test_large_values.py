@@ -110,7 +110,8 @@ def test_long_and_short_replies_in_turn(server, proto):
     ("DEL", "k"), ("SET", "k", "short"), ("SET", "k", b"n" * 3000000), ("APPEND", "k", "more"),
     ("SETRANGE", "k", "0", b"o" * 3000000), ("SETRANGE", "k", "6000000", "z"),
     ("SETBIT", "k", "23999999", "0"), ("SETBIT", "k", "23999999", "1"),  # one of them changes it
-    ("BITFIELD", "k", "INCRBY", "u8", "#2999999", "1"), ("FLUSHALL",), ("FLUSHALL", "ASYNC"), ("RENAME", "k", "j"),
+    ("BITFIELD", "k", "INCRBY", "u8", "#2999999", "1"),
+    ("FLUSHALL",), ("FLUSHALL", "ASYNC"), ("RENAME", "k", "j"),
     ("BITOP", "NOT", "k", "k"), ("PEXPIRE", "k", "0")], ids=lambda c: " ".join(map(str, c))[:24])
 def test_a_change_while_the_value_goes_out(server, change):
     value = pattern(7, 3000000)
