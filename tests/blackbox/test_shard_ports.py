@@ -9,10 +9,11 @@ import pytest
 
 from lib.check import arity, check, eventually, info
 from lib.resp import Client, ConnectionClosed, Error
-from lib.server import ServerDied, free_port
+from lib.server import ServerDied, free_port, free_run
 
 pytestmark = pytest.mark.torc_only
 SLOTS = 16384
+SHARDS_MAX = 8  # of the servers here
 DISABLED = Error("ERR This instance has cluster support disabled")
 CROSSSLOT = Error("CROSSSLOT Keys in request don't hash to the same slot")
 ABORTED = Error("EXECABORT Transaction discarded because of previous errors.")
@@ -56,7 +57,8 @@ class Fleet:
 def start_with_ports(start, **options):
     """A server whose shard ports were free; another one may have taken them just before."""
     for _ in range(20):
-        server = start(ready=False, shard_ports="yes", **options)
+        ports = {} if "port" in options else {"port": free_run(1 + SHARDS_MAX)}
+        server = start(ready=False, shard_ports="yes", **ports, **options)
         try:
             server.wait_ready()
             return server

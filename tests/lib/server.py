@@ -5,6 +5,7 @@ The binary is $TORC_BINARY, or the optimised build. A stock redis-server works a
 that only torc has are then left out, so the suites themselves can be checked against Redis.
 `$TORC_TEST_PORTS=low-high` confines the ports; by default the kernel picks a free one.
 """
+import contextlib
 import ctypes
 import functools
 import os
@@ -49,6 +50,26 @@ def io_uring_works():
         return False
     os.close(descriptor)
     return True
+
+
+def free_run(count):
+    """The first of `count` TCP ports in a row that were free a moment ago.
+
+    They are not among those that the kernel gives to clients: of these, a test that opened
+    thousands of connections leaves few neighbours free.
+    """
+    low, high = map(int, os.environ.get("TORC_TEST_PORTS", "10000-30000").split("-"))
+    for first in random.sample(range(low, high - count + 2), high - count + 2 - low):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    probe = stack.enter_context(socket.socket())
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError("no %d free ports in a row from %d to %d" % (count, low, high))
 
 
 def free_port():
