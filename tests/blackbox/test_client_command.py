@@ -194,8 +194,8 @@ def test_pause_write(c, connect):
 @pytest.mark.parametrize("mode", [["ALL"], ["all"], []])
 def test_pause_all(c, connect, mode):
     other = connect()
+    started = time.monotonic()  # before: the reply may be late, but the pause is not
     assert c("CLIENT", "PAUSE", "400", *mode) == "OK"
-    started = time.monotonic()
     other.send("GET", "a")
     c.send("PING")
     assert other.is_silent(0.15) and c.is_silent(0.05)
@@ -205,8 +205,8 @@ def test_pause_all(c, connect, mode):
 
 def test_pause_ends_by_itself_and_keeps_order(c, connect):
     other = connect()
-    assert c("CLIENT", "PAUSE", "200", "WRITE") == "OK"
     started = time.monotonic()
+    assert c("CLIENT", "PAUSE", "200", "WRITE") == "OK"
     assert other.pipeline([("SET", "a", "1"), ("GET", "a"), ("MSET", "b", "2", "c", "3"),
                            ("GET", "c")]) == \
         ["OK", b"1", "OK", b"3"]
