@@ -132,7 +132,6 @@ static bool check_events(const struct slice *words, size_t count, struct buf *er
 #define NO_DEFRAGMENTATION "torc does not defragment"
 #define NO_OOM_SCORE       "the OOM score stays as it is"
 #define NO_CPU_LISTS       "see shards and shard-pinning"
-#define FIXED_ENCODINGS    "torc chooses its encodings itself"
 #define TEST_AID           "a test aid of Redis"
 
 #define RANGE(from, to) .lower = (from), .upper = (to)
@@ -318,23 +317,6 @@ static const struct config__row rows[] = {
           "torc keeps no latency histograms per command", .check = check_percentiles),
     INERT(NUMBER, "tracking-table-max-keys", "1000000", 0, "torc does not track keys for clients",
           RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "hash-max-listpack-entries", "512", 0, FIXED_ENCODINGS,
-          .alias = "hash-max-ziplist-entries", RANGE(0, INT64_MAX)),
-    INERT(MEMORY, "hash-max-listpack-value", "64", 0, FIXED_ENCODINGS,
-          .alias = "hash-max-ziplist-value", RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "list-max-listpack-size", "-2", 0, FIXED_ENCODINGS,
-          .alias = "list-max-ziplist-size", RANGE(INT32_MIN, INT32_MAX)),
-    INERT(NUMBER, "list-compress-depth", "0", 0, FIXED_ENCODINGS, RANGE(0, INT32_MAX)),
-    INERT(NUMBER, "set-max-intset-entries", "512", 0, FIXED_ENCODINGS, RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "set-max-listpack-entries", "128", 0, FIXED_ENCODINGS, RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "set-max-listpack-value", "64", 0, FIXED_ENCODINGS, RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "zset-max-listpack-entries", "128", 0, FIXED_ENCODINGS,
-          .alias = "zset-max-ziplist-entries", RANGE(0, INT64_MAX)),
-    INERT(MEMORY, "zset-max-listpack-value", "64", 0, FIXED_ENCODINGS,
-          .alias = "zset-max-ziplist-value", RANGE(0, INT64_MAX)),
-    INERT(MEMORY, "hll-sparse-max-bytes", "3000", 0, FIXED_ENCODINGS, RANGE(0, INT64_MAX)),
-    INERT(MEMORY, "stream-node-max-bytes", "4096", 0, FIXED_ENCODINGS, RANGE(0, INT64_MAX)),
-    INERT(NUMBER, "stream-node-max-entries", "100", 0, FIXED_ENCODINGS, RANGE(0, INT64_MAX)),
     INERT(BOOL, "use-exit-on-panic", "no", CONFIG__HIDDEN, TEST_AID),
     INERT(BOOL, "aof-disable-auto-gc", "no", CONFIG__HIDDEN, TEST_AID),
     INERT(NUMBER, "rdb-key-save-delay", "0", CONFIG__HIDDEN, TEST_AID, RANGE(INT32_MIN, INT32_MAX)),

@@ -139,6 +139,7 @@ void shard_use_config(struct shard *s, struct config *config) {
         .lfu = lfu,
         .lfu_log_factor = (uint32_t)config->lfu_log_factor,
         .lfu_decay_time = (uint32_t)config->lfu_decay_time,
+        .limits = config->limits,
     };
     eviction_configure(s);
 }
@@ -150,11 +151,11 @@ void shard_run(struct shard *s, struct cmd *c) {
     s->stats.commands++;
     if (unlikely(st->calls++ % STATISTICS_SAMPLE == 0)) {
         int64_t start_ns = clock_monotonic_ns();
-        c->spec->run(c);
+        cmd_run(c);
         st->sampled_ns += (uint64_t)(clock_monotonic_ns() - start_ns);
         st->sampled++;
     } else {
-        c->spec->run(c);
+        cmd_run(c);
     }
     if (unlikely(c->reply->errors)) {
         st->failed++;

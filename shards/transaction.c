@@ -241,8 +241,7 @@ static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
     if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < s->now_ms) {
         pk->expired = true;
         if (part->write) {
-            s->keyspace->stats.expired_keys++;
-            db_delete(db, pk->key, ref);
+            db_remove(db, pk->key, ref, DB_EXPIRED);
         }
         return;
     }

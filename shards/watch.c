@@ -119,8 +119,7 @@ static void remove_expired(struct shard *s, const struct watched_key *w) {
     if (!ref.entry || intents_is_lent(&s->intents, w->key.hash)) return;
     int64_t expire_ms = entry_expire_ms(ref.entry);
     if (expire_ms == ENTRY_NO_EXPIRE || expire_ms >= s->now_ms) return;
-    s->keyspace->stats.expired_keys++;
-    db_delete(db, w->key, ref);
+    db_remove(db, w->key, ref, DB_EXPIRED);
 }
 
 void watch_leg_arrive(struct shard *s, struct watch_leg *leg) {

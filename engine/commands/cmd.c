@@ -7,6 +7,9 @@
 // branches. Callers: every command function.
 #include "engine/commands/command.h"
 
+#include <math.h>
+
+#include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 #include "engine/keyspace/access.h"
 
@@ -127,10 +130,7 @@ static inline bool expired(const struct cmd *c, const struct entry *e) {
 bool cmd_expired(const struct cmd *c, const struct entry *e) { return expired(c, e); }
 
 static __attribute__((noinline)) void hide_expired(struct cmd *c, struct found *f) {
-    if (!c->view->frozen) {
-        f->db->keyspace->stats.expired_keys++;
-        db_delete(f->db, f->key, f->ref);
-    }
+    if (!c->view->frozen) db_remove(f->db, f->key, f->ref, DB_EXPIRED);
     f->ref = (struct table_ref){0};
 }
 
@@ -196,4 +196,79 @@ bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *ou
     if (*out >= min && *out <= max) return true;
     reply_error(c->reply, text != NULL ? text : error_out_of_range);
     return false;
+}
+
+bool cmd_arg_timeout(struct cmd *c, int arg, int64_t *timeout_ms) {
+    long double seconds;
+    if (!num_parse_long_double(c->argv[arg], &seconds)) {
+        reply_error(c->reply, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    long double ms = seconds * 1000;
+    if (ms > (long double)INT64_MAX || ms + (long double)c->now_ms > (long double)INT64_MAX) {
+        reply_error(c->reply, "ERR timeout is out of range");
+        return false;
+    }
+    if (ms < 0) {
+        reply_error(c->reply, "ERR timeout is negative");
+        return false;
+    }
+    *timeout_ms = (int64_t)ceill(ms);
+    return true;
+}
+
+// ---- waiting -----------------------------------------------------------------------------------
+
+bool cmd_block(struct cmd *c, enum entry_type type, int64_t timeout_ms, int first, int last,
+               int step) {
+    struct block *b = c->block;
+    if (b == NULL) return false;
+    ASSERT(first > 0 && last >= first && last < c->argc && step > 0);
+    b->wanted = true;
+    b->type = type;
+    b->timeout_ms = timeout_ms;
+    b->first = first;
+    b->last = last;
+    b->step = step;
+    return true;
+}
+
+void cmd_block_replace(struct cmd *c, int arg, struct slice text) {
+    struct block *b = c->block;
+    ASSERT(b != NULL && arg > 0 && arg < c->argc && text.n <= sizeof b->replaced->text);
+    size_t count = (size_t)b->replaced_count + 1;
+    b->replaced = mem_realloc(b->replaced, count * sizeof *b->replaced);
+    struct block_text *replaced = &b->replaced[b->replaced_count++];
+    replaced->arg = arg;
+    replaced->length = (uint8_t)text.n;
+    memcpy(replaced->text, text.p, text.n);
+}
+
+// ---- running -----------------------------------------------------------------------------------
+
+/** How often keys were changed, what expired on the way left out: that has effects of its own. */
+static uint64_t changes_of(const struct keyspace *ks) {
+    return ks->stats.dirty - ks->stats.expired_keys - ks->stats.evicted_keys;
+}
+
+static uint64_t changes_in(const struct view *view) {
+    if (view->only != NULL) return changes_of(view->only);
+    uint64_t changes = 0;
+    for (uint32_t i = 0; i < view->nshards; i++) changes += changes_of(view->by_shard[i]);
+    return changes;
+}
+
+static __attribute__((noinline)) void run_with_effects(struct cmd *c) {
+    uint64_t before = changes_in(c->view);
+    c->effects->said = false;
+    c->spec->run(c);
+    if (!c->effects->said && changes_in(c->view) != before)
+        c->effects->emit(c->effects->context, c->db, c->argc, c->argv);
+}
+
+void cmd_run(struct cmd *c) {
+    if (likely(c->effects == NULL))
+        c->spec->run(c);
+    else
+        run_with_effects(c);
 }

@@ -14,9 +14,12 @@
 #include "engine/base/reply.h"
 #include "engine/base/slice.h"
 #include "engine/keyspace/keyspace.h"
+#include "engine/types/value.h"
 
 struct cmd;
 struct command;
+struct effects;
+struct block;
 
 /** The keyspaces that a command may touch. */
 struct view {
@@ -32,6 +35,38 @@ struct engine_settings {
     bool lfu;                   // access information is LFU, not LRU
     uint32_t lfu_log_factor;
     uint32_t lfu_decay_time; // minutes
+    struct value_limits limits;
+};
+
+/**
+ * Where a command's effects go: the commands to replay, in order, to make the same changes
+ * elsewhere. The words are valid for the call only.
+ */
+struct effects {
+    void *context;
+    void (*emit)(void *context, uint32_t db, int argc, const struct slice *argv);
+    bool said; // the command has said its effect: its own words are not one
+};
+
+/**
+ * How a command waits (BLPOP, XREAD BLOCK, ...). It is given one when it may: not in MULTI. What
+ * finds nothing to answer with calls cmd_block() and writes no reply; the caller then waits until
+ * one of the keys is changed such that it has the type, runs the command again, and so on until it
+ * replies or the time is over.
+ */
+struct block {
+    bool wanted;           // the command waits: no reply was written
+    bool on_missing;       // also when a key is deleted or gets another type (XREADGROUP)
+    enum entry_type type;  // what a key has to become
+    int64_t timeout_ms;    // 0: for ever
+    int first, last, step; // which arguments are the keys it waits for
+    // Arguments to be replaced before it is run again (XREAD's "$"): argument, and its new text.
+    int replaced_count;
+    struct block_text {
+        int arg;
+        uint8_t length;
+        char text[48];
+    } * replaced; // freed by the caller
 };
 
 /** One execution. The fields down to `flags` are filled by the caller. */
@@ -53,6 +88,9 @@ struct cmd {
     uint64_t hashed;          // ... and the hash
     struct blob *source;      // the blob that (some of) the arguments are in; NULL: none is
     struct look_ahead *ahead; // NULL, or see cmd_look_ahead()
+    struct effects *effects;  // who takes effects; NULL: nobody does
+    struct block *block;      // how it may wait; NULL: it may not, and answers as if timed out
+    int only_arg;             // not 0: the one key argument that may be served (see cmd_serves)
 };
 enum {
     CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
@@ -92,7 +130,8 @@ enum command_flag { // Redis's names, in the order COMMAND INFO users know; bit 
     // torc's own, not shown:
     COMMAND_MANY_DBS =
         1 << 24, // may touch keys in another database than the selected one (MOVE, COPY)
-    COMMAND_SYSTEM = 1 << 25, // not for applications: "syscmd" in COMMAND DOCS
+    COMMAND_SYSTEM = 1 << 25,       // not for applications: "syscmd" in COMMAND DOCS
+    COMMAND_PATTERN_KEYS = 1 << 26, // may look at keys that are no arguments: see command_roams()
 };
 
 enum key_flag { // of a key spec, Redis's names
@@ -109,7 +148,10 @@ enum key_flag { // of a key spec, Redis's names
     KEY_VARIABLE_FLAGS = 1 << 10,
 };
 
-/** One key spec: begin_search is an index; find_keys a range or a count argument. */
+/**
+ * One key spec: begin_search is an index or a keyword; find_keys a range or a count argument. With
+ * neither (begin 0, no keyword) the keys are found by a function (key_positions.c).
+ */
 struct key_spec {
     uint16_t flags; // key_flag bits
     int16_t begin;  // argv index where the search begins
@@ -119,6 +161,8 @@ struct key_spec {
     int16_t
         keynum; // >= 0: index (relative to begin) of an argument that counts the keys; -1: range
     const char *notes;
+    const char *keyword; // not NULL: the search begins behind this word ...
+    int16_t from;        // ... looked for from this argv index on
 };
 
 typedef void command_fn(struct cmd *c);
@@ -168,6 +212,9 @@ struct key_position {
  */
 int command_keys(const struct command *spec, int argc, const struct slice *argv,
                  struct key_position *out, int max);
+
+/** Whether this call may look at keys that are not among its arguments (SORT BY, GET patterns). */
+bool command_roams(const struct command *spec, int argc, const struct slice *argv);
 
 /** All key arguments of one command, wherever they fit. */
 struct key_list {
@@ -256,6 +303,33 @@ bool cmd_arg_i64(struct cmd *c, int arg, int64_t *out);
  */
 bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *out,
                    const char *text);
+
+/**
+ * Runs a command, and sees to its effect: a command that changed something and said nothing of its
+ * effect is its own. This, not spec->run, is what everyone calls.
+ */
+void cmd_run(struct cmd *c);
+
+/**
+ * Whether a blocking command may look at the key at this argument: when it is run again because one
+ * of its keys is ready, the others may be out of reach.
+ */
+static inline bool cmd_serves(const struct cmd *c, int arg) {
+    return c->only_arg == 0 || c->only_arg == arg;
+}
+/**
+ * Ends a blocking command that found nothing: it waits for the keys first, first + step, ... last
+ * to get this type. False: it may not wait; the caller writes the reply of a timeout.
+ */
+bool cmd_block(struct cmd *c, enum entry_type type, int64_t timeout_ms, int first, int last,
+               int step);
+/** After cmd_block() said true: when run again, the argument is this text (up to 48 bytes). */
+void cmd_block_replace(struct cmd *c, int arg, struct slice text);
+/**
+ * A timeout argument in seconds, fractions allowed, as BLPOP takes it; in milliseconds, 0: for
+ * ever. False: the error has been written.
+ */
+bool cmd_arg_timeout(struct cmd *c, int arg, int64_t *timeout_ms);
 
 // Error texts that many commands share, in one place.
 extern const char error_syntax[]; // "ERR syntax error"

@@ -6,6 +6,8 @@
 // follow. Called through the rows of the command table.
 #include "engine/commands/introspect.h"
 
+#include "engine/base/assert.h"
+
 #include <stdio.h>
 
 #include "engine/base/alloc.h"
@@ -56,6 +58,14 @@ static void reply_type_spec(struct reply *r, const char *what, const char *type,
     reply_map(r, pairs);
 }
 
+static void reply_upper(struct reply *r, const char *word) {
+    char upper[32];
+    size_t n = strlen(word);
+    ASSERT(n <= sizeof upper);
+    for (size_t i = 0; i < n; i++) upper[i] = (char)(word[i] & ~0x20);
+    reply_bulk(r, upper, n);
+}
+
 static void reply_key_spec(struct reply *r, const struct key_spec *spec) {
     reply_map(r, spec->notes != NULL ? 4 : 3);
     if (spec->notes != NULL) {
@@ -64,8 +74,19 @@ static void reply_key_spec(struct reply *r, const struct key_spec *spec) {
     }
     reply_bulk_text(r, "flags");
     reply_bits(r, spec->flags, table__key_flag_names, "");
-    reply_type_spec(r, "begin_search", "index", 1);
-    reply_named_int(r, "index", spec->begin);
+    if (spec->keyword != NULL) {
+        reply_type_spec(r, "begin_search", "keyword", 2);
+        reply_bulk_text(r, "keyword");
+        reply_upper(r, spec->keyword);
+        reply_named_int(r, "startfrom", spec->from);
+    } else if (spec->begin == 0) {
+        reply_type_spec(r, "begin_search", "unknown", 0);
+        reply_type_spec(r, "find_keys", "unknown", 0);
+        return;
+    } else {
+        reply_type_spec(r, "begin_search", "index", 1);
+        reply_named_int(r, "index", spec->begin);
+    }
     if (spec->keynum >= 0) {
         reply_type_spec(r, "find_keys", "keynum", 3);
         reply_named_int(r, "keynumidx", spec->keynum);

@@ -16,6 +16,11 @@ struct range {
 static bool spec_range(const struct key_spec *spec, int argc, const struct slice *argv,
                        struct range *out) {
     int first = spec->begin, last;
+    if (spec->keyword != NULL) {
+        first = spec->from;
+        while (first < argc && !slice_is(argv[first], spec->keyword)) first++;
+        if (++first >= argc) return false;
+    }
     if (spec->keynum >= 0) {
         int64_t count;
         int at = first + spec->keynum;
@@ -32,6 +37,30 @@ static bool spec_range(const struct key_spec *spec, int argc, const struct slice
     }
     *out = (struct range){first, last, spec->step};
     return first < argc && last < argc && last >= first;
+}
+
+/** SORT: the key that the last STORE names is written. */
+static int sort_destination(int argc, const struct slice *argv) {
+    int found = 0;
+    for (int i = 2; i < argc; i++) {
+        if (slice_is(argv[i], "limit"))
+            i += 2;
+        else if (slice_is(argv[i], "get") || slice_is(argv[i], "by"))
+            i++;
+        else if (slice_is(argv[i], "store") && i + 1 < argc)
+            found = ++i;
+    }
+    return found;
+}
+
+bool command_roams(const struct command *spec, int argc, const struct slice *argv) {
+    if (likely((spec->flags & COMMAND_PATTERN_KEYS) == 0)) return false;
+    for (int i = 2; i + 1 < argc; i++) {
+        if (!slice_is(argv[i], "by") && !slice_is(argv[i], "get")) continue;
+        i++;
+        if (argv[i].n > 0 && memchr(argv[i].p, '*', argv[i].n) != NULL) return true;
+    }
+    return false;
 }
 
 /** SET overwrites; with GET it reads as well. */
@@ -75,7 +104,15 @@ int command_keys(const struct command *spec, int argc, const struct slice *argv,
         const struct key_spec *ks = &spec->key_specs[s];
         if (ks->flags & KEY_NOT_KEY) continue;
         struct range range;
-        if (!spec_range(ks, argc, argv, &range)) return COMMAND_KEYS_INVALID;
+        if (ks->begin == 0 && ks->keyword == NULL) { // SORT's: patterns name no arguments
+            range.first = range.last =
+                spec->id == ROW_SORT && ks->flags & KEY_OW ? sort_destination(argc, argv) : 0;
+            range.step = 1;
+            if (range.first == 0) continue;
+        } else if (!spec_range(ks, argc, argv, &range)) {
+            if (ks->keyword != NULL && s > 0) continue; // an option that was not given
+            return COMMAND_KEYS_INVALID;
+        }
         uint16_t flags = flags_of(spec, ks->flags, argc, argv);
         for (int i = range.first; i <= range.last; i += range.step, n++)
             if (n < max) out[n] = (struct key_position){i, flags};

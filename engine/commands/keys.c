@@ -83,7 +83,7 @@ void keys_touch(struct cmd *c) {
 void keys_type(struct cmd *c) {
     struct found f = keys__look(c, 1);
     const struct entry *e = f.ref.entry;
-    reply_status(c->reply, e != NULL ? entry_type_name(entry_type(e)) : "none");
+    reply_status(c->reply, e != NULL ? value_type_name(entry_type(e)) : "none");
 }
 
 // ---- databases ---------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ static void visit(void *context, struct entry *e) {
     s->seen++;
     if (s->pattern.p != NULL && !glob_match(s->pattern, entry_key(e), false)) return;
     if (cmd_expired(s->c, e)) return;
-    if (s->by_type && (s->type == NULL || s->type != entry_type_name(entry_type(e)))) return;
+    if (s->by_type && (s->type == NULL || s->type != value_type_name(entry_type(e)))) return;
     reply_bulk_slice(s->reply, entry_key(e));
     s->found++;
 }
@@ -84,11 +84,11 @@ uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards) {
 }
 
 /**
- * The type's name as entry_type_name() has it (the same pointer); NULL when there is no such type.
+ * The type's name as value_type_name() has it (the same pointer); NULL when there is no such type.
  */
 static const char *type_named(struct slice text) {
     for (int type = 0; type < ENTRY_TYPES; type++) {
-        const char *name = entry_type_name((enum entry_type)type);
+        const char *name = value_type_name((enum entry_type)type);
         if (slice_is(text, name)) return name;
     }
     return NULL;

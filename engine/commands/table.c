@@ -9,73 +9,177 @@
 
 #include "engine/base/assert.h"
 #include "engine/commands/bits.h"
+#include "engine/commands/geo.h"
+#include "engine/commands/hash.h"
+#include "engine/commands/hll.h"
 #include "engine/commands/introspect.h"
 #include "engine/commands/keys.h"
+#include "engine/commands/list.h"
 #include "engine/commands/server.h"
+#include "engine/commands/set.h"
+#include "engine/commands/sort.h"
+#include "engine/commands/stream.h"
 #include "engine/commands/string.h"
+#include "engine/commands/zset.h"
 
-// Key specs: {flags, begin, last, step, limit, keynum, notes}.
+// Key specs: at an index, behind a keyword, or where only a function finds them.
+#define AT(begin_, flags_, last_, step_, limit_, keynum_, notes_)                                  \
+    {                                                                                              \
+        .begin = (begin_), .flags = (flags_), .last = (last_), .step = (step_), .limit = (limit_), \
+        .keynum = (keynum_), .notes = (notes_)                                                     \
+    }
+#define AFTER(keyword_, from_, flags_, last_, step_, limit_)                        \
+    {                                                                               \
+        .keyword = (keyword_), .from = (from_), .flags = (flags_), .last = (last_), \
+        .step = (step_), .limit = (limit_), .keynum = -1                            \
+    }
+#define ELSEWHERE(flags_) \
+    { .flags = (flags_) }
 static const struct key_spec spec_bitfield[] = {
-    {KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS, 1, 0, 1, 0, -1,
-     "a read only when every operation is a GET"},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS, 0, 1, 0, -1,
+       "a read only when every operation is a GET"),
 };
 static const struct key_spec spec_bitop[] = {
-    {KEY_OW | KEY_UPDATE, 2, 0, 1, 0, -1, NULL},
-    {KEY_RO | KEY_ACCESS, 3, -1, 1, 0, -1, NULL},
+    AT(2, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL),
+    AT(3, KEY_RO | KEY_ACCESS, -1, 1, 0, -1, NULL),
 };
 static const struct key_spec spec_copy[] = {
-    {KEY_RO | KEY_ACCESS, 1, 0, 1, 0, -1, NULL},
-    {KEY_OW | KEY_UPDATE, 2, 0, 1, 0, -1, NULL},
+    AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
+    AT(2, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL),
 };
 static const struct key_spec spec_getex[] = {
-    {KEY_RW | KEY_ACCESS | KEY_UPDATE, 1, 0, 1, 0, -1, "changing the expiry counts as an update"},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE, 0, 1, 0, -1, "changing the expiry counts as an update"),
 };
-static const struct key_spec spec_ow_insert[] = {{KEY_OW | KEY_INSERT, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ow_insert[] = {AT(1, KEY_OW | KEY_INSERT, 0, 1, 0, -1, NULL)};
 static const struct key_spec spec_ow_insert_pairs[] = {
-    {KEY_OW | KEY_INSERT, 1, -1, 2, 0, -1, NULL},
+    AT(1, KEY_OW | KEY_INSERT, -1, 2, 0, -1, NULL),
 };
-static const struct key_spec spec_ow_update[] = {{KEY_OW | KEY_UPDATE, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ow_update[] = {AT(1, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL)};
 static const struct key_spec spec_ow_update_pairs[] = {
-    {KEY_OW | KEY_UPDATE, 1, -1, 2, 0, -1, NULL},
+    AT(1, KEY_OW | KEY_UPDATE, -1, 2, 0, -1, NULL),
 };
-static const struct key_spec spec_remove_all[] = {{KEY_RM | KEY_DELETE, 1, -1, 1, 0, -1, NULL}};
+static const struct key_spec spec_remove_all[] = {AT(1, KEY_RM | KEY_DELETE, -1, 1, 0, -1, NULL)};
 static const struct key_spec spec_rename[] = {
-    {KEY_RW | KEY_ACCESS | KEY_DELETE, 1, 0, 1, 0, -1, NULL},
-    {KEY_OW | KEY_UPDATE, 2, 0, 1, 0, -1, NULL},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL),
 };
 static const struct key_spec spec_renamenx[] = {
-    {KEY_RW | KEY_ACCESS | KEY_DELETE, 1, 0, 1, 0, -1, NULL},
-    {KEY_OW | KEY_INSERT, 2, 0, 1, 0, -1, NULL},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_OW | KEY_INSERT, 0, 1, 0, -1, NULL),
 };
-static const struct key_spec spec_ro[] = {{KEY_RO, 1, 0, 1, 0, -1, NULL}};
-static const struct key_spec spec_ro_access[] = {{KEY_RO | KEY_ACCESS, 1, 0, 1, 0, -1, NULL}};
-static const struct key_spec spec_ro_access_all[] = {{KEY_RO | KEY_ACCESS, 1, -1, 1, 0, -1, NULL}};
-static const struct key_spec spec_ro_access_two[] = {{KEY_RO | KEY_ACCESS, 1, 1, 1, 0, -1, NULL}};
-static const struct key_spec spec_ro_all[] = {{KEY_RO, 1, -1, 1, 0, -1, NULL}};
-static const struct key_spec spec_ro_at_2[] = {{KEY_RO, 2, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_ro[] = {AT(1, KEY_RO, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_ro_access[] = {AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_ro_access_all[] = {
+    AT(1, KEY_RO | KEY_ACCESS, -1, 1, 0, -1, NULL)};
+static const struct key_spec spec_ro_access_two[] = {AT(1, KEY_RO | KEY_ACCESS, 1, 1, 0, -1, NULL)};
+static const struct key_spec spec_ro_all[] = {AT(1, KEY_RO, -1, 1, 0, -1, NULL)};
+static const struct key_spec spec_ro_at_2[] = {AT(2, KEY_RO, 0, 1, 0, -1, NULL)};
 static const struct key_spec spec_rw_access_delete[] = {
-    {KEY_RW | KEY_ACCESS | KEY_DELETE, 1, 0, 1, 0, -1, NULL},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, -1, NULL),
 };
 static const struct key_spec spec_rw_access_update[] = {
-    {KEY_RW | KEY_ACCESS | KEY_UPDATE, 1, 0, 1, 0, -1, NULL},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE, 0, 1, 0, -1, NULL),
 };
-static const struct key_spec spec_rw_insert[] = {{KEY_RW | KEY_INSERT, 1, 0, 1, 0, -1, NULL}};
-static const struct key_spec spec_rw_update[] = {{KEY_RW | KEY_UPDATE, 1, 0, 1, 0, -1, NULL}};
+static const struct key_spec spec_rw_insert[] = {AT(1, KEY_RW | KEY_INSERT, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_rw_update[] = {AT(1, KEY_RW | KEY_UPDATE, 0, 1, 0, -1, NULL)};
 static const struct key_spec spec_set[] = {
-    {KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS, 1, 0, 1, 0, -1,
-     "the GET option makes it a read as well"},
+    AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS, 0, 1, 0, -1,
+       "the GET option makes it a read as well"),
+};
+static const struct key_spec spec_element_move[] = {
+    AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_RW | KEY_INSERT, 0, 1, 0, -1, NULL),
+};
+static const struct key_spec spec_rw_access_delete_counted_at_2[] = {
+    AT(2, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, 0, NULL),
+};
+static const struct key_spec spec_rw_access_delete_but_last[] = {
+    AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE, -2, 1, 0, -1, NULL),
+};
+static const struct key_spec spec_georadius[] = {
+    AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
+    AFTER("store", 6, KEY_OW | KEY_UPDATE, 0, 1, 0),
+    AFTER("storedist", 6, KEY_OW | KEY_UPDATE, 0, 1, 0),
+};
+static const struct key_spec spec_georadiusbymember[] = {
+    AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
+    AFTER("store", 5, KEY_OW | KEY_UPDATE, 0, 1, 0),
+    AFTER("storedist", 5, KEY_OW | KEY_UPDATE, 0, 1, 0),
+};
+static const struct key_spec spec_store_from_one[] = {
+    AT(1, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
+};
+static const struct key_spec spec_rw_delete[] = {AT(1, KEY_RW | KEY_DELETE, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_rw_access_delete_counted[] = {
+    AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, 0, NULL),
+};
+static const struct key_spec spec_rw_access_all[] = {
+    AT(1, KEY_RW | KEY_ACCESS, -1, 1, 0, -1, NULL)};
+static const struct key_spec spec_rw_access_at_2[] = {
+    AT(2, KEY_RW | KEY_ACCESS, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_pfmerge[] = {
+    AT(1, KEY_RW | KEY_ACCESS | KEY_INSERT, 0, 1, 0, -1, NULL),
+    AT(2, KEY_RO | KEY_ACCESS, -1, 1, 0, -1, NULL),
+};
+static const struct key_spec spec_store_from_all[] = {
+    AT(1, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_RO | KEY_ACCESS, -1, 1, 0, -1, NULL),
+};
+static const struct key_spec spec_ro_access_counted[] = {
+    AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, 0, NULL),
+};
+static const struct key_spec spec_merge[] = {
+    AT(1, KEY_RW | KEY_UPDATE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_RO | KEY_ACCESS, -1, 1, 0, -1, NULL),
+};
+static const struct key_spec spec_sort[] = {
+    AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
+    ELSEWHERE(KEY_RO | KEY_ACCESS),
+    ELSEWHERE(KEY_OW | KEY_UPDATE),
+};
+static const struct key_spec spec_sort_ro[] = {
+    AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
+    ELSEWHERE(KEY_RO | KEY_ACCESS),
+};
+static const struct key_spec spec_rw_insert_at_2[] = {
+    AT(2, KEY_RW | KEY_INSERT, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_rw_delete_at_2[] = {
+    AT(2, KEY_RW | KEY_DELETE, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_rw_update_at_2[] = {
+    AT(2, KEY_RW | KEY_UPDATE, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_ro_access_at_2[] = {
+    AT(2, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_xread[] = {
+    AFTER("streams", 1, KEY_RO | KEY_ACCESS, -1, 1, 2),
+};
+static const struct key_spec spec_xreadgroup[] = {
+    AFTER("streams", 4, KEY_RO | KEY_ACCESS, -1, 1, 2),
+};
+static const struct key_spec spec_store_from_counted[] = {
+    AT(1, KEY_OW | KEY_UPDATE, 0, 1, 0, -1, NULL),
+    AT(2, KEY_RO | KEY_ACCESS, 0, 1, 0, 0, NULL),
 };
 
 static const struct command sub_rows[ROW_COUNT - ROW_TOP_COUNT];
 
 static const struct command top_rows[ROW_TOP_COUNT] = {
+#include "engine/commands/table_geo.inc"
+#include "engine/commands/table_hash.inc"
+#include "engine/commands/table_hll.inc"
 #include "engine/commands/table_keys.inc"
+#include "engine/commands/table_list.inc"
 #include "engine/commands/table_server.inc"
+#include "engine/commands/table_set.inc"
+#include "engine/commands/table_sort.inc"
+#include "engine/commands/table_stream.inc"
 #include "engine/commands/table_string.inc"
+#include "engine/commands/table_zset.inc"
 };
 
 static const struct command sub_rows[ROW_COUNT - ROW_TOP_COUNT] = {
 #include "engine/commands/table_sub.inc"
+#include "engine/commands/table_sub_stream.inc"
 };
 
 const struct table__bit_name table__flag_names[] = {

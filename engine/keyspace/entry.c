@@ -22,38 +22,11 @@ _Static_assert(offsetof(struct entry, access_lo) == 4, "layout of the header");
 _Static_assert(offsetof(struct entry, vlen) == 6, "layout of the header");
 _Static_assert(ENTRY_EMBED_MAX <= UINT16_MAX, "vlen holds the length of an embedded value");
 
-/** What an encoding is: its type, its name for OBJECT ENCODING. */
-struct encoding {
-    enum entry_type type;
-    const char *name;
-};
+_Static_assert(ENC_INT == 1 && ENC_BLOB + 1 == ENC_LIST_LISTPACK, "strings come first");
 
-static const struct encoding encodings[ENC_COUNT] = {
-    [ENC_INT] = {ENTRY_STRING, "int"},
-    [ENC_EMBSTR] = {ENTRY_STRING, "embstr"},
-    [ENC_RAW] = {ENTRY_STRING, "raw"},
-    [ENC_BLOB] = {ENTRY_STRING, "raw"},
-};
+enum entry_type entry_type(const struct entry *e) { return value_type(e->encoding); }
 
-static const char *const type_names[ENTRY_TYPES] = {
-    [ENTRY_STRING] = "string", [ENTRY_LIST] = "list", [ENTRY_SET] = "set",
-    [ENTRY_ZSET] = "zset",     [ENTRY_HASH] = "hash", [ENTRY_STREAM] = "stream",
-};
-
-enum entry_type entry_type(const struct entry *e) {
-    ASSERT(e->encoding != 0 && e->encoding < ENC_COUNT);
-    return encodings[e->encoding].type;
-}
-
-const char *entry_type_name(enum entry_type type) {
-    ASSERT(type < ENTRY_TYPES);
-    return type_names[type];
-}
-
-const char *entry_encoding_name(const struct entry *e) {
-    ASSERT(e->encoding != 0 && e->encoding < ENC_COUNT);
-    return encodings[e->encoding].name;
-}
+const char *entry_encoding_name(const struct entry *e) { return value_encoding_name(e->encoding); }
 
 /** Writes header, expiry and key; payload and value are the caller's to fill in. */
 static void write_frame(struct entry *e, struct slice key, uint8_t encoding, size_t vlen,
@@ -143,10 +116,30 @@ struct entry *entry_with_expire(struct entry *e, int64_t expire_ms) {
     return to;
 }
 
+struct entry *entry_new_value(struct slice key, struct value v, int64_t expire_ms) {
+    ASSERT(entry__has_object(v.encoding));
+    struct entry *e = entry__make(key, v.encoding, 0, expire_ms, 0);
+    entry__set_payload(e, (uint64_t)(uintptr_t)v.object);
+    return e;
+}
+
+struct value entry_value(const struct entry *e) {
+    ASSERT(entry__has_object(e->encoding));
+    return (struct value){e->encoding, (void *)(uintptr_t)entry__payload(e)};
+}
+
+void entry_set_value(struct entry *e, struct value v) {
+    ASSERT(entry__has_object(e->encoding) && value_type(v.encoding) == entry_type(e));
+    e->encoding = v.encoding;
+    entry__set_payload(e, (uint64_t)(uintptr_t)v.object);
+}
+
 struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms) {
     struct entry *copy = entry__make(key, e->encoding, e->vlen, expire_ms, 0);
     entry_set_access(copy, entry_access(e));
-    if (e->encoding == ENC_INT) {
+    if (entry__has_object(e->encoding)) {
+        entry_set_value(copy, value_copy(entry_value(e)));
+    } else if (e->encoding == ENC_INT) {
         entry__set_payload(copy, entry__payload(e));
     } else if (e->encoding == ENC_BLOB) {
         const struct blob *b = entry__blob(e);
@@ -171,10 +164,12 @@ struct entry *entry_rekey(struct entry *e, struct slice key, int64_t expire_ms) 
 
 void entry_free(struct entry *e) {
     if (e->encoding == ENC_BLOB) blob_drop(entry__blob(e));
+    if (entry__has_object(e->encoding)) value_free(entry_value(e));
     mem_free(e);
 }
 
 size_t entry_outside_memory(const struct entry *e) {
+    if (entry__has_object(e->encoding)) return value_memory(entry_value(e));
     return e->encoding == ENC_BLOB ? blob_memory(entry__blob(e)) : 0;
 }
 
@@ -195,6 +190,27 @@ int64_t entry_expire_ms(const struct entry *e) {
     return expire_ms;
 }
 
+int64_t entry_due_ms(const struct entry *e) {
+    int64_t due_ms = entry_expire_ms(e);
+    if (likely(!entry__has_object(e->encoding))) return due_ms;
+    int64_t part_ms = value_part_expire_ms(entry_value(e));
+    return part_ms >= 0 && (due_ms == ENTRY_NO_EXPIRE || part_ms < due_ms) ? part_ms : due_ms;
+}
+
+void entry_digest(const struct entry *e, struct digest *d) {
+    struct digest own = {0};
+    int64_t expire_ms = entry_expire_ms(e);
+    digest_add(&own, entry_key(e));
+    digest_add(&own, slice_of(&expire_ms, sizeof(expire_ms)));
+    if (entry__has_object(e->encoding)) {
+        value_digest(entry_value(e), &own);
+    } else {
+        char scratch[NUM_I64_TEXT_MAX];
+        digest_add(&own, entry_string(e, scratch));
+    }
+    digest_join(d, &own);
+}
+
 bool entry_is_valid(const struct entry *e) {
     if (e->encoding == 0 || e->encoding >= ENC_COUNT) return false;
     if (e->flags & ~(ENTRY_EXPIRES | ENTRY_LONG_KEY)) return false;
@@ -209,6 +225,7 @@ bool entry_is_valid(const struct entry *e) {
         if (e->vlen != 0 || b == NULL || b->len > blob_room(b)) return false;
         return sizeof(*b) + b->cap <= blob_memory(b);
     }
+    if (entry__has_object(e->encoding)) return e->vlen == 0 && value_is_valid(entry_value(e));
     if (e->encoding == ENC_INT) return e->vlen == 0;
     if (e->encoding == ENC_EMBSTR) return e->vlen <= ENTRY_EMBSTR_MAX;
     return e->vlen <= ENTRY_EMBED_MAX;

@@ -21,25 +21,7 @@
 #include "engine/base/blob.h"
 #include "engine/base/num.h"
 #include "engine/base/slice.h"
-
-enum entry_type {
-    ENTRY_STRING,
-    ENTRY_LIST,
-    ENTRY_SET,
-    ENTRY_ZSET,
-    ENTRY_HASH,
-    ENTRY_STREAM,
-    ENTRY_TYPES
-};
-
-/** How the value is held. The table in entry.c gives each its type and its OBJECT ENCODING name. */
-enum entry_encoding {
-    ENC_INT = 1, // string: a 64-bit integer in the payload ("int")
-    ENC_EMBSTR,  // string: embedded, at most 44 bytes, never modified in place ("embstr")
-    ENC_RAW,     // string: embedded, longer or once modified ("raw")
-    ENC_BLOB,    // string: payload points to a struct blob, one of its users ("raw")
-    ENC_COUNT
-};
+#include "engine/types/value.h"
 
 enum { ENTRY_EXPIRES = 1, ENTRY_LONG_KEY = 2 };
 
@@ -78,6 +60,12 @@ struct entry *entry_new_int(struct slice key, int64_t value, int64_t expire_ms);
  * through entry_string_bytes().
  */
 struct entry *entry_new_raw(struct slice key, size_t len, int64_t expire_ms);
+/** A fresh entry that holds a collection (value.h), which it owns from now on. */
+struct entry *entry_new_value(struct slice key, struct value v, int64_t expire_ms);
+/** The collection that an entry holds; it stays the entry's. */
+struct value entry_value(const struct entry *e);
+/** Puts another object, or another encoding of the same type, in its place; frees nothing. */
+void entry_set_value(struct entry *e, struct value v);
 /** A deep copy under another key, with its own expiry. */
 struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expire_ms);
 /**
@@ -97,14 +85,16 @@ size_t entry_memory(const struct entry *e);
 size_t entry_outside_memory(const struct entry *e);
 
 enum entry_type entry_type(const struct entry *e);
-/** "string", "list", ...: what TYPE answers. */
-const char *entry_type_name(enum entry_type type);
 /** What OBJECT ENCODING answers. */
 const char *entry_encoding_name(const struct entry *e);
 
 struct slice entry_key(const struct entry *e);
 /** Absolute expiry in milliseconds since the epoch, or ENTRY_NO_EXPIRE. */
 int64_t entry_expire_ms(const struct entry *e);
+/** When the entry, or the earliest part of its value (a hash field), expires; or ENTRY_NO_EXPIRE. */
+int64_t entry_due_ms(const struct entry *e);
+/** What key, value and expiry come to: equal for equal entries, whatever the encodings. */
+void entry_digest(const struct entry *e, struct digest *d);
 /** Sets, changes or (ENTRY_NO_EXPIRE) removes the expiry. May move the entry: returns its place. */
 struct entry *entry_with_expire(struct entry *e, int64_t expire_ms);
 

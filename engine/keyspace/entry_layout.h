@@ -12,8 +12,11 @@
 #define ENTRY__LONG_KEY 255                         // klen of a key with a length word
 #define ENTRY__KEY_MAX  ((size_t)512 * 1024 * 1024) // longest key, bytes
 
+/** Whether the value is a collection: the payload is its object. */
+static inline bool entry__has_object(uint8_t encoding) { return encoding > ENC_BLOB; }
+
 static inline bool entry__has_payload(uint8_t encoding) {
-    return encoding == ENC_INT || encoding == ENC_BLOB;
+    return encoding == ENC_INT || encoding >= ENC_BLOB;
 }
 
 /** Offset of the key's bytes. */

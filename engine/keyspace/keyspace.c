@@ -147,6 +147,11 @@ void db_insert(struct db *db, struct key key, struct entry *e) {
     db_modified(db, key);
 }
 
+void db_account(struct db *db, struct table_ref *ref, size_t before) {
+    count_memory(db, (int64_t)entry_memory(ref->entry) - (int64_t)before);
+    replace(db, ref, ref->entry);
+}
+
 void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
                size_t before) {
     count_memory(db, (int64_t)entry_memory(e) - (int64_t)before);
@@ -192,6 +197,16 @@ void db_delete(struct db *db, struct key key, struct table_ref ref) {
     struct entry *e = db_detach(db, key, ref);
     db_modified(db, key);
     release(db, e);
+}
+
+void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_removal why) {
+    struct keyspace *ks = db->keyspace;
+    if (why == DB_EXPIRED)
+        ks->stats.expired_keys++;
+    else
+        ks->stats.evicted_keys++;
+    if (ks->hooks.removed != NULL) ks->hooks.removed(ks->hooks.context, db, key, why);
+    db_delete(db, key, ref);
 }
 
 uint64_t db_count(const struct db *db) { return db->table.count; }

@@ -35,6 +35,9 @@ struct db {
     int64_t memory;       // bytes of this database's entries
 };
 
+/** Why a key goes that no command has deleted. */
+enum db_removal { DB_EXPIRED, DB_EVICTED };
+
 /** What happened in a keyspace, for INFO. Plain counters; other threads may read them relaxed. */
 struct keyspace_stats {
     uint64_t hits, misses;
@@ -50,6 +53,8 @@ struct keyspace_hooks {
     void *context;
     /** A key changed, was created, deleted or expired. */
     void (*modified)(void *context, struct db *db, struct key key);
+    /** A key is about to be deleted because its time is over, or to make room. */
+    void (*removed)(void *context, struct db *db, struct key key, enum db_removal why);
     /**
      * An entry with much memory outside is no longer needed: free it with entry_free() off this
      * thread.
@@ -102,6 +107,11 @@ void db_insert(struct db *db, struct key key, struct entry *e);
 void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
                size_t before);
 /**
+ * Keeps account and expiry right after a change of a found entry in place that nobody has to be
+ * told of. `before` as above.
+ */
+void db_account(struct db *db, struct table_ref *ref, size_t before);
+/**
  * Inserts or overwrites: the previous entry, found in ref (ref.entry may be NULL), is freed
  * (off-thread when big). Calls modified.
  */
@@ -126,6 +136,8 @@ struct entry *db_detach(struct db *db, struct key key, struct table_ref ref);
 void db_attach(struct db *db, struct key key, struct entry *e);
 /** Takes out and frees (off-thread when big). Calls modified. */
 void db_delete(struct db *db, struct key key, struct table_ref ref);
+/** Deletes a found key that no command asked to delete: counts it and calls removed before. */
+void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_removal why);
 /** Tells watchers and the owner that the key changed. Counts as one dirty change. */
 void db_modified(struct db *db, struct key key);
 

@@ -178,11 +178,8 @@ static bool evict(struct keyspace *ks, uint32_t index, struct table_ref ref, int
     struct key key = key_of(ks, entry_key(ref.entry));
     if (ks->hooks.is_lent != NULL && ks->hooks.is_lent(ks->hooks.context, key.hash)) return false;
     int64_t expire_ms = entry_expire_ms(ref.entry);
-    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms)
-        ks->stats.expired_keys++;
-    else
-        ks->stats.evicted_keys++;
-    db_delete(db, key, ref);
+    bool expired = expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms;
+    db_remove(db, key, ref, expired ? DB_EXPIRED : DB_EVICTED);
     return true;
 }
 

@@ -41,8 +41,7 @@ static uint32_t visit_bucket(struct db *db, uint64_t bucket, int64_t now_ms, uin
         bool lent = ks->hooks.is_lent != NULL && ks->hooks.is_lent(ks->hooks.context, key.hash);
         if (expire_ms < now_ms && !lent) {
             // The bucket's last entry takes this place: the same position is looked at again.
-            ks->stats.expired_keys++;
-            db_delete(db, key, ref);
+            db_remove(db, key, ref, DB_EXPIRED);
             continue;
         }
         uint8_t finer = expiry_code(x, expire_ms);

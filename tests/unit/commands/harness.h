@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "engine/base/alloc.h"
 #include "engine/base/buf.h"
 #include "engine/base/hash.h"
 #include "engine/commands/command.h"
@@ -40,7 +41,90 @@ struct harness {
     bool walk;             // check the keyspaces' invariants after every command (default)
     struct buf reply;      // of the latest command, zero-terminated behind its len bytes
     struct buf line;       // the latest command's words, unescaped
+    // Effects are replayed into a second set of keyspaces, which must stay equal to the first.
+    struct keyspace *replicas[HARNESS_SHARDS_MAX];
+    struct view replica_view;
+    struct effects effects;
+    uint64_t effects_count;
+    struct buf latest_effect; // "pexpireat a 1700000000100", zero-terminated
+    struct block block;       // what the latest command waits for, if harness_may_block
+    bool may_block;
 };
+
+/** Runs an effect on the second set of keyspaces. */
+static inline void harness_replay(void *context, uint32_t db, int argc, const struct slice *argv) {
+    struct harness *h = context;
+    const struct command *spec = command_find(argv[0]);
+    assert_non_null(spec);
+    if (spec->subcommands && argc > 1) spec = command_find_sub(spec, argv[1]);
+    assert_non_null(spec);
+    assert_true(spec->flags & COMMAND_WRITE);
+    h->effects_count++;
+    h->latest_effect.len = 0;
+    for (int i = 0; i < argc; i++) {
+        if (i > 0) buf_append_char(&h->latest_effect, ' ');
+        buf_append(&h->latest_effect, argv[i].p, argv[i].n);
+    }
+    *buf_reserve(&h->latest_effect, 1) = '\0';
+    struct buf bytes = {0};
+    struct reply reply;
+    reply_init(&reply, &bytes, 2);
+    struct cmd c = {.spec = spec,
+                    .argc = argc,
+                    .argv = argv,
+                    .reply = &reply,
+                    .view = &h->replica_view,
+                    .settings = &h->settings,
+                    .now_ms = h->now_ms,
+                    .now_us = h->now_ms * 1000,
+                    .db = db};
+    cmd_run(&c);
+    if (reply.errors > 0)
+        fail_msg("effect '%s' failed: %.*s", h->latest_effect.p, (int)bytes.len, bytes.p);
+    buf_free(&bytes);
+}
+
+static inline void harness_on_removed(void *context, struct db *db, struct key key,
+                                      enum db_removal why) {
+    (void)why;
+    const struct slice words[] = {SLICE_LITERAL("DEL"), key.text};
+    harness_replay(context, db->index, 2, words);
+}
+
+struct harness_content {
+    uint64_t keys;
+    struct digest digest;
+};
+
+static inline void harness_add_entry(void *context, struct entry *e) {
+    struct harness_content *content = context;
+    content->keys++;
+    entry_digest(e, &content->digest);
+}
+
+/** What all keyspaces of a set hold, database by database. */
+static inline struct harness_content harness_content(struct keyspace *const *set, uint32_t n) {
+    struct harness_content all = {0};
+    for (uint32_t db = 0; db < HARNESS_DBS; db++) {
+        struct digest of_db = {.low = db};
+        struct harness_content one = {.digest = of_db};
+        for (uint32_t i = 0; i < n; i++)
+            table_each(&set[i]->dbs[db].table, harness_add_entry, &one);
+        all.keys += one.keys;
+        all.digest.low = all.digest.low * 31 + one.digest.low;
+        all.digest.high = all.digest.high * 31 + one.digest.high;
+    }
+    return all;
+}
+
+/** Whether replaying the effects has led to the same keys, values and expiries. */
+static inline void harness_compare_replica(struct harness *h, const char *line) {
+    struct harness_content a = harness_content(h->shards, h->view.nshards);
+    struct harness_content b = harness_content(h->replicas, h->view.nshards);
+    if (a.keys != b.keys || a.digest.low != b.digest.low || a.digest.high != b.digest.high)
+        fail_msg("after '%s' the replayed effects make another keyspace (latest effect: '%s')",
+                 line, h->latest_effect.p ? h->latest_effect.p : "none");
+}
 
 static inline void harness_on_modified(void *context, struct db *db, struct key key) {
     struct harness *h = context;
@@ -55,23 +139,35 @@ static inline void harness_on_modified(void *context, struct db *db, struct key 
 static inline void harness_init(struct harness *h, uint32_t nshards) {
     assert_in_range(nshards, 1, HARNESS_SHARDS_MAX);
     memset(h, 0, sizeof(*h));
-    struct keyspace_hooks hooks = {.context = h, .modified = harness_on_modified};
+    struct keyspace_hooks hooks = {
+        .context = h, .modified = harness_on_modified, .removed = harness_on_removed};
     for (uint32_t i = 0; i < nshards; i++) {
         h->shards[i] = keyspace_new(HARNESS_DBS, i, 0x746f7263, 1000 + i, &hooks);
+        h->replicas[i] = keyspace_new(HARNESS_DBS, i, 0x746f7263, 2000 + i, NULL);
     }
+    h->effects = (struct effects){.context = h, .emit = harness_replay};
+    h->replica_view.only = nshards == 1 ? h->replicas[0] : NULL;
+    h->replica_view.by_shard = h->replicas;
+    h->replica_view.nshards = nshards;
     h->view.only = nshards == 1 ? h->shards[0] : NULL;
     h->view.by_shard = h->shards;
     h->view.nshards = nshards;
     h->settings.proto_max_bulk_len = INT64_C(512) * 1024 * 1024;
     h->settings.lfu_log_factor = 10;
     h->settings.lfu_decay_time = 1;
+    h->settings.limits = value_default_limits;
     h->proto = 2;
     h->now_ms = HARNESS_START_MS;
     h->walk = true;
 }
 
 static inline void harness_fini(struct harness *h) {
-    for (uint32_t i = 0; i < h->view.nshards; i++) keyspace_free(h->shards[i]);
+    for (uint32_t i = 0; i < h->view.nshards; i++) {
+        keyspace_free(h->shards[i]);
+        keyspace_free(h->replicas[i]);
+    }
+    buf_free(&h->latest_effect);
+    mem_free(h->block.replaced);
     buf_free(&h->reply);
     buf_free(&h->line);
 }
@@ -105,12 +201,17 @@ static inline const char *harness_run_words(struct harness *h, int argc, const s
                         .now_ms = h->now_ms,
                         .now_us = h->now_ms * 1000 + 123,
                         .db = h->db,
-                        .flags = h->flags};
-        spec->run(&c);
+                        .flags = h->flags,
+                        .effects = &h->effects,
+                        .block = h->may_block ? &h->block : NULL};
+        mem_free(h->block.replaced);
+        h->block = (struct block){0};
+        cmd_run(&c);
     }
     for (uint32_t i = 0; h->walk && i < h->view.nshards; i++) {
         assert_true(keyspace_is_valid(h->shards[i]));
     }
+    if (h->walk) harness_compare_replica(h, argv[0].p);
     *buf_reserve(&h->reply, 1) = '\0';
     return h->reply.p;
 }

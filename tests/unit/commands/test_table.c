@@ -171,11 +171,17 @@ static void add_spec(struct buf *out, const struct key_spec *spec) {
         buf_printf(out, "%s%s", plus, name->name);
         plus = "+";
     }
-    if (spec->keynum >= 0)
-        buf_printf(out, ":%d:keynum,%d,%d,%d", spec->begin, spec->keynum, spec->keynum + 1,
-                   spec->step);
+    if (spec->keyword != NULL)
+        buf_append_text(out, ":?");
+    else if (spec->begin == 0)
+        buf_append_text(out, ":?:?");
     else
-        buf_printf(out, ":%d:range,%d,%d,%d", spec->begin, spec->last, spec->step, spec->limit);
+        buf_printf(out, ":%d", spec->begin);
+    if (spec->keyword == NULL && spec->begin == 0) return;
+    if (spec->keynum >= 0)
+        buf_printf(out, ":keynum,%d,%d,%d", spec->keynum, spec->keynum + 1, spec->step);
+    else
+        buf_printf(out, ":range,%d,%d,%d", spec->last, spec->step, spec->limit);
 }
 
 /** A row as a line of the facts file, line break included. */
@@ -281,6 +287,18 @@ static void key_positions(void **state) {
     expect_keys("bitfield a get u8 0 set u8 0 1", "1:RW+access+update");
     expect_keys("bitfield a get u8", "1:RW+access+update");
     expect_keys("copy a b db 3", "1:RO+access 2:OW+update");
+    expect_keys("zunionstore d 2 a b weights 1 2", "1:OW+update 3:RO+access 4:RO+access");
+    expect_keys("zunionstore d 3 a b", "invalid");
+    expect_keys("xread count 1 streams a b 0 0", "4:RO+access 5:RO+access");
+    expect_keys("xread count 1 block 5", "invalid");
+    expect_keys("xreadgroup group streams c STREAMS a >", "5:RO+access");
+    expect_keys("georadius a 1 2 3 km", "1:RO+access");
+    expect_keys("georadius a 1 2 3 km count 1 store d", "1:RO+access 9:OW+update");
+    expect_keys("sort a by store get store", "1:RO+access");
+    expect_keys("sort a limit 0 5 store b get x store d", "1:RO+access 10:OW+update");
+    expect_keys("sort_ro a by w_*", "1:RO+access");
+    expect_keys("blmpop 0 2 a b left", "3:RW+access+delete 4:RW+access+delete");
+    expect_keys("blpop a b 0", "1:RW+access+delete 2:RW+access+delete");
 }
 
 static void positions_beyond_the_room_are_counted(void **state) {

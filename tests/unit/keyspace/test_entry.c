@@ -40,7 +40,7 @@ static void check_one_size(struct slice key, struct slice value) {
     assert_text(e, key, value);
     const char *encoding = value.n <= 44 ? "embstr" : "raw";
     assert_string_equal(entry_encoding_name(e), encoding);
-    assert_string_equal(entry_type_name(entry_type(e)), "string");
+    assert_string_equal(value_type_name(entry_type(e)), "string");
     assert_int_equal(mem_used() - before, entry_memory(e));
 
     e = entry_with_expire(e, INT64_C(1) << 62);

@@ -45,8 +45,11 @@ static bool on_is_lent(void *context, uint64_t hash) {
 
 static struct keyspace *make(struct told *told) {
     memset(told, 0, sizeof(*told));
-    struct keyspace_hooks hooks = {told, on_modified, on_free_later, on_free_tables_later,
-                                   on_is_lent};
+    struct keyspace_hooks hooks = {.context = told,
+                                   .modified = on_modified,
+                                   .free_later = on_free_later,
+                                   .free_tables_later = on_free_tables_later,
+                                   .is_lent = on_is_lent};
     struct keyspace *ks = keyspace_new(4, 0, 99, 1, &hooks);
     keyspace_expire_step(ks, START_MS, 100);
     return ks;

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Reading and changing collections, and saying effects. The entry of a key is touched here only;
+// families see values. No state; runs on whichever thread runs the command. Invariant: the memory
+// account follows every change, also one that changes nothing a client could see. Called by the
+// command families.
+#include "engine/commands/collection.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/assert.h"
+
+static struct value value_of(const struct found *f) {
+    return f->ref.entry != NULL ? entry_value(f->ref.entry) : (struct value){0};
+}
+
+bool collection_read(struct cmd *c, int arg, enum entry_type type, struct value *v) {
+    struct found f = cmd_read(c, arg);
+    if (unlikely(cmd_wrong_type(c, &f, type))) return false;
+    *v = value_of(&f);
+    return true;
+}
+
+struct value collection_find(struct cmd *c, struct slice key, enum entry_type *type) {
+    struct found f = cmd_find_at(c, key, c->db);
+    *type = f.ref.entry != NULL ? entry_type(f.ref.entry) : ENTRY_TYPES;
+    if (f.ref.entry == NULL || *type == ENTRY_STRING) return (struct value){0};
+    return entry_value(f.ref.entry);
+}
+
+bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch) {
+    ASSERT(type != ENTRY_STRING && !c->view->frozen);
+    ch->c = c;
+    cmd__write(c, arg, &ch->f);
+    if (unlikely(cmd_wrong_type(c, &ch->f, type))) return false;
+    ch->v = value_of(&ch->f);
+    ch->before = ch->f.ref.entry != NULL ? entry_memory(ch->f.ref.entry) : 0;
+    return true;
+}
+
+/** The length of a value that decides whether it may stay: streams may be empty. */
+static bool is_empty(struct value v) { return v.encoding != ENC_STREAM && value_length(v) == 0; }
+
+static void insert(struct change *ch) {
+    if (ch->v.encoding == 0) return;
+    if (is_empty(ch->v)) {
+        value_free(ch->v);
+        return;
+    }
+    struct entry *e = entry_new_value(ch->f.key.text, ch->v, ENTRY_NO_EXPIRE);
+    entry_set_access(e, cmd_new_access(ch->c));
+    db_insert(ch->f.db, ch->f.key, e);
+}
+
+void change_close(struct change *ch, uint64_t dirty) {
+    struct entry *e = ch->f.ref.entry;
+    struct db *db = ch->f.db;
+    if (dirty > 1) db->keyspace->stats.dirty += dirty - 1; // the key's own change counts as one
+    if (e == NULL) {
+        insert(ch);
+        return;
+    }
+    entry_set_value(e, ch->v);
+    if (dirty == 0) {
+        db_account(db, &ch->f.ref, ch->before);
+    } else if (is_empty(ch->v)) {
+        db_account(db, &ch->f.ref, ch->before);
+        db_delete(db, ch->f.key, ch->f.ref);
+    } else {
+        db_update(db, ch->f.key, &ch->f.ref, e, ch->before);
+    }
+}
+
+bool collection_store(struct cmd *c, int arg, struct value v) {
+    struct found f = cmd_write(c, arg);
+    if (v.encoding == 0 || is_empty(v)) {
+        if (v.encoding != 0) value_free(v);
+        if (f.ref.entry != NULL) db_delete(f.db, f.key, f.ref);
+        return false;
+    }
+    struct entry *e = entry_new_value(f.key.text, v, ENTRY_NO_EXPIRE);
+    entry_set_access(e, cmd_new_access(c));
+    db_put(f.db, f.key, f.ref, e);
+    return true;
+}
+
+// ---- effects -----------------------------------------------------------------------------------
+
+void cmd_effect(struct cmd *c, int argc, const struct slice *argv) {
+    if (c->effects == NULL) return;
+    c->effects->said = true;
+    c->effects->emit(c->effects->context, c->db, argc, argv);
+}
+
+void cmd_effect_none(struct cmd *c) {
+    if (c->effects != NULL) c->effects->said = true;
+}
+
+void effect_begin(struct effect *e, struct cmd *c, const char *command) {
+    e->c = c;
+    if (c->effects == NULL) return;
+    e->argc = 0;
+    e->room = sizeof e->few / sizeof e->few[0];
+    e->argv = e->few;
+    e->offsets = e->few_offsets;
+    e->texts = (struct buf){0};
+    effect_word(e, command);
+}
+
+static void add(struct effect *e, struct slice text, size_t offset) {
+    if (e->argc == e->room) {
+        size_t room = (size_t)e->room * 2;
+        bool few = e->argv == e->few;
+        struct slice *argv = mem_realloc(few ? NULL : e->argv, room * sizeof *argv);
+        size_t *offsets = mem_realloc(few ? NULL : e->offsets, room * sizeof *offsets);
+        if (few) memcpy(argv, e->few, sizeof e->few);
+        if (few) memcpy(offsets, e->few_offsets, sizeof e->few_offsets);
+        e->argv = argv;
+        e->offsets = offsets;
+        e->room = (int)room;
+    }
+    e->offsets[e->argc] = offset;
+    e->argv[e->argc++] = text;
+}
+
+void effect_text(struct effect *e, struct slice text) {
+    if (e->c->effects != NULL) add(e, text, 0);
+}
+
+void effect_word(struct effect *e, const char *word) { effect_text(e, slice_text(word)); }
+
+void effect_copy(struct effect *e, struct slice text) {
+    if (e->c->effects == NULL) return;
+    size_t offset = e->texts.len + 1;
+    buf_append(&e->texts, text.p, text.n);
+    add(e, slice_of(NULL, text.n), offset);
+}
+
+void effect_i64(struct effect *e, int64_t number) {
+    char text[NUM_I64_TEXT_MAX];
+    if (e->c->effects != NULL) effect_copy(e, slice_of(text, num_format_i64(text, number)));
+}
+
+void effect_double(struct effect *e, double number) {
+    char text[NUM_DOUBLE_TEXT_MAX];
+    if (e->c->effects != NULL) effect_copy(e, slice_of(text, num_format_double(text, number)));
+}
+
+void effect_abandon(struct effect *e) {
+    if (e->c->effects == NULL) return;
+    if (e->argv != e->few) {
+        mem_free(e->argv);
+        mem_free(e->offsets);
+    }
+    buf_free(&e->texts);
+}
+
+void effect_end(struct effect *e) {
+    if (e->c->effects == NULL) return;
+    for (int i = 0; i < e->argc; i++)
+        if (e->offsets[i] != 0) e->argv[i].p = e->texts.p + e->offsets[i] - 1;
+    cmd_effect(e->c, e->argc, e->argv);
+    effect_abandon(e);
+}

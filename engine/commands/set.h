@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Commands over sets: declarations for the command table. Each follows the Redis documentation page
+// of its name; all run on the thread that was given the keys.
+#ifndef TORC_ENGINE_COMMANDS_SET_H
+#define TORC_ENGINE_COMMANDS_SET_H
+
+#include "engine/commands/command.h"
+
+command_fn set_sadd, set_scard, set_sdiff, set_sdiffstore, set_sinter, set_sintercard,
+    set_sinterstore, set_sismember, set_smembers, set_smismember, set_smove, set_spop,
+    set_srandmember, set_srem, set_sscan, set_sunion, set_sunionstore;
+
+#endif

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Commands over sorted sets: declarations for the command table. Each follows the Redis documentation page
+// of its name; all run on the thread that was given the keys.
+#ifndef TORC_ENGINE_COMMANDS_ZSET_H
+#define TORC_ENGINE_COMMANDS_ZSET_H
+
+#include "engine/commands/command.h"
+
+command_fn zset_bzmpop, zset_bzpopmax, zset_bzpopmin, zset_zadd, zset_zcard, zset_zcount,
+    zset_zdiff, zset_zdiffstore, zset_zincrby, zset_zinter, zset_zintercard, zset_zinterstore,
+    zset_zlexcount, zset_zmpop, zset_zmscore, zset_zpopmax, zset_zpopmin, zset_zrandmember,
+    zset_zrange, zset_zrangebylex, zset_zrangebyscore, zset_zrangestore, zset_zrank, zset_zrem,
+    zset_zremrangebylex, zset_zremrangebyrank, zset_zremrangebyscore, zset_zrevrange,
+    zset_zrevrangebylex, zset_zrevrangebyscore, zset_zrevrank, zset_zscan, zset_zscore, zset_zunion,
+    zset_zunionstore;
+
+#endif
