@@ -52,14 +52,15 @@ void arena_free(struct arena *a) {
 
 // ---- replies -----------------------------------------------------------------------------------
 
-static bool parse_into(struct arena *a, struct value *v, const char *p, size_t n, size_t *used) {
+static bool parse_into(struct arena *a, struct sim_value *v, const char *p, size_t n,
+                       size_t *used) {
     const char *end = memchr(p, '\n', n);
     if (!end) return false;
     size_t line = (size_t)(end - p) + 1;
     char digits[32] = {0};
     memcpy(digits, p + 1, line - 3 < sizeof digits - 1 ? line - 3 : sizeof digits - 1);
     int64_t number = strtoll(digits, NULL, 10);
-    *v = (struct value){.number = number};
+    *v = (struct sim_value){.number = number};
     *used = line;
     switch (p[0]) {
     case '$':
@@ -103,16 +104,16 @@ static bool parse_into(struct arena *a, struct value *v, const char *p, size_t n
     }
 }
 
-struct value *value_parse(struct arena *a, const char *p, size_t n, size_t *used) {
+struct sim_value *value_parse(struct arena *a, const char *p, size_t n, size_t *used) {
     if (n < 3) return NULL;
-    struct value v;
+    struct sim_value v;
     if (!parse_into(a, &v, p, n, used)) return NULL;
-    struct value *copy = arena_alloc(a, sizeof *copy);
+    struct sim_value *copy = arena_alloc(a, sizeof *copy);
     *copy = v;
     return copy;
 }
 
-bool value_is_status(const struct value *v, const char *text) {
+bool value_is_status(const struct sim_value *v, const char *text) {
     return v->type == VALUE_STATUS && strcmp(v->text, text) == 0;
 }
 
@@ -331,7 +332,7 @@ static void op_done(struct client *c, struct op *op) {
 }
 
 /** A reply on the wire: to the oldest outstanding operation. */
-static void take_reply(struct client *c, struct value *v, const char *raw, size_t n) {
+static void take_reply(struct client *c, struct sim_value *v, const char *raw, size_t n) {
     struct world *w = c->world;
     struct op *op = c->first;
     if (!op) {
@@ -363,7 +364,8 @@ void client_receive(struct client *c, const char *p, size_t n) {
     size_t at = 0, used;
     struct link *link = c->link;
     while (at < c->inbox.len && !c->world->failed && c->link == link) {
-        struct value *v = value_parse(&c->world->arena, c->inbox.p + at, c->inbox.len - at, &used);
+        struct sim_value *v =
+            value_parse(&c->world->arena, c->inbox.p + at, c->inbox.len - at, &used);
         if (!v) break;
         take_reply(c, v, c->inbox.p + at, used);
         at += used;

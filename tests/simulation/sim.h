@@ -66,12 +66,12 @@ void arena_free(struct arena *a);
 enum value_type { VALUE_STATUS, VALUE_ERROR, VALUE_INT, VALUE_TEXT, VALUE_NULL, VALUE_ARRAY };
 
 /** A parsed reply. Lives in the world's arena. */
-struct value {
+struct sim_value {
     enum value_type type;
     int64_t number; // VALUE_INT, and VALUE_TEXT that is a number
     const char *text;
     size_t n; // bytes of text, items of an array
-    struct value *items;
+    struct sim_value *items;
 };
 
 #define LINE_WORDS_MAX 40
@@ -90,7 +90,7 @@ struct op {
     int count; // lines: 1, or those of the block (or of client_issue_lines)
     struct line *lines;
     uint64_t invoke, respond; // stamps; respond 0: outstanding, SIM_LOST: will never be known
-    struct value *reply;      // the last wire reply, or what the single ones amount to
+    struct sim_value *reply;  // the last wire reply, or what the single ones amount to
     const char *raw;          // its bytes
     size_t raw_n;
     uint32_t wires, arrived; // replies expected and seen
@@ -248,8 +248,8 @@ void client_close(struct client *c);
 /** The server has closed the client's connection. */
 void client_was_closed(struct client *c);
 /** Parses one reply; NULL: incomplete. *used: its length. */
-struct value *value_parse(struct arena *a, const char *p, size_t n, size_t *used);
-bool value_is_status(const struct value *v, const char *text);
+struct sim_value *value_parse(struct arena *a, const char *p, size_t n, size_t *used);
+bool value_is_status(const struct sim_value *v, const char *text);
 /** One line per operation that names a key with this text (NULL: all), for failure reports. */
 void history_print(const struct world *w, const char *key, size_t limit);
 

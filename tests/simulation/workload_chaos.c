@@ -298,7 +298,7 @@ static int64_t mixed_total(const struct op *op) {
     return sum;
 }
 
-static bool scan_is_right(struct client *c, const struct value *v) {
+static bool scan_is_right(struct client *c, const struct sim_value *v) {
     struct world *w = c->world;
     if (v->type != VALUE_ARRAY || v->n != 2) return false;
     for (size_t k = 0; k < v->items[1].n; k++)
@@ -312,7 +312,7 @@ static bool scan_is_right(struct client *c, const struct value *v) {
     return complete;
 }
 
-static bool group_is_whole(const struct world *w, const struct value *v, bool keys) {
+static bool group_is_whole(const struct world *w, const struct sim_value *v, bool keys) {
     if (v->type != VALUE_ARRAY) return false;
     if (keys) return v->n == 0 || v->n == (size_t)w->v[MEMBERS];
     for (size_t i = 1; i < v->n; i++)
@@ -323,7 +323,7 @@ static bool group_is_whole(const struct world *w, const struct value *v, bool ke
 
 static bool is_right(struct client *c, const struct op *op) {
     const struct world *w = c->world;
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     int64_t members = w->v[MEMBERS], sum = 0;
     bool array = v->type == VALUE_ARRAY;
     switch (op->tag) {

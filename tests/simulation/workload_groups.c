@@ -93,7 +93,7 @@ static void next(struct client *c) {
 }
 
 static void check_read(struct client *c, const struct op *op) {
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     bool same = v->type == VALUE_ARRAY && v->n == (size_t)c->world->v[1];
     for (size_t i = 1; same && i < v->n; i++)
         same = v->items[i].type == v->items[0].type && v->items[i].number == v->items[0].number;
@@ -104,7 +104,7 @@ static void check_read(struct client *c, const struct op *op) {
 
 static void replied(struct client *c, struct op *op) {
     struct world *w = c->world;
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     if (v->type == VALUE_ERROR) {
         sim_fail(w, "client %u got %.*s", c->id, (int)op->raw_n, op->raw);
     } else if (op->tag == READ) {

@@ -107,14 +107,14 @@ static bool is_out_of_memory(const struct op *op) {
 
 static void replied(struct client *c, struct op *op) {
     struct world *w = c->world;
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     if (v->type == VALUE_ERROR) {
         if (!is_out_of_memory(op) || op->tag == READ || op->tag == LIMIT)
             sim_fail(w, "client %u got %.*s", c->id, (int)op->raw_n, op->raw);
         return;
     }
     if (op->tag != READ) return;
-    const struct value *a = &v->items[0], *b = &v->items[1];
+    const struct sim_value *a = &v->items[0], *b = &v->items[1];
     if (a->type != VALUE_NULL && b->type != VALUE_NULL && a->number != b->number)
         sim_fail(w, "client %u saw a torn pair: %.*s", c->id, (int)op->raw_n, op->raw);
 }

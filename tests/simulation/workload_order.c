@@ -99,7 +99,7 @@ static void next(struct client *c) {
 }
 
 static void check_all(struct client *c, const struct op *op) {
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     bool good = v->type == VALUE_ARRAY;
     for (size_t i = 1; good && i < v->n; i++)
         good = v->items[i].number <= v->items[i - 1].number &&
@@ -111,7 +111,7 @@ static void check_all(struct client *c, const struct op *op) {
 
 static void replied(struct client *c, struct op *op) {
     struct world *w = c->world;
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     if (v->type == VALUE_ERROR) {
         sim_fail(w, "client %u got %.*s", c->id, (int)op->raw_n, op->raw);
     } else if (op->tag == READ_OWN && v->number != op->x) {

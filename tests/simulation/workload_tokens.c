@@ -87,7 +87,7 @@ static void next(struct client *c) {
 
 static void replied(struct client *c, struct op *op) {
     struct world *w = c->world;
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     int64_t count = 0;
     bool bad = false;
     switch (op->tag) {

@@ -113,7 +113,7 @@ static bool somebody_wrote(const struct op *swap) {
 
 static void replied(struct client *c, struct op *op) {
     struct world *w = c->world;
-    const struct value *v = op->reply;
+    const struct sim_value *v = op->reply;
     if (op->tag == READ) {
         int64_t sum = 0;
         if (v->type != VALUE_ARRAY || v->n != (size_t)w->key_count) {
