@@ -158,6 +158,30 @@ def test_commands_with_weights(server):
         assert c("STRLEN", "key:000000000003") % 6 == 0
 
 
+@pytest.mark.parametrize("sizes", ["4", "1-9"])
+def test_numbers_are_random_and_have_one_width(sizes):
+    seen = []
+
+    def answer(words, _):
+        seen.append(words)
+        return b":1\r\n"
+
+    with Scripted(answer) as s:
+        run(s.port, "--command", "SETRANGE __key__ 1__number__ n__number__-__number__ __data__",
+            "--numbers", 37, "--keys", 50, "--distribution", "sequential", "--requests", 1000,
+            "--connections", 1, "--pipeline", 7, "--value-size", sizes)
+    assert len(seen) == 1000
+    assert [w[1] for w in seen[:50]] == [b"key:%012d" % i for i in range(50)]
+    numbers = collections.Counter(int(w[2][1:]) for w in seen)
+    assert set(numbers) == set(range(37)) and max(numbers.values()) < 80
+    assert all(len(w[2]) == 3 and w[2][:1] == b"1" for w in seen)
+    pairs = {tuple(map(int, w[3][1:].split(b"-"))) for w in seen}
+    assert {a for a, _ in pairs} == {b for _, b in pairs} == set(range(37))
+    assert any(a != b for a, b in pairs)  # each mark draws for itself
+    low, _, high = sizes.partition("-")
+    assert {len(w[4]) for w in seen} == set(range(int(low), int(high or low) + 1))
+
+
 def test_commands_in_turn_share_a_key():
     seen = collections.defaultdict(list)
 

@@ -156,6 +156,7 @@ int main(int argc, char **argv) {
     run->format = (struct request_format){.key_prefix = options.key_prefix,
                                           .keys = options.keys,
                                           .key_size = (uint32_t)options.key_size,
+                                          .numbers = options.numbers,
                                           .value_min = options.value_min,
                                           .value_max = options.value_max};
     int status = EXIT_USAGE;

@@ -113,6 +113,8 @@ static const struct row rows[] = {
      set_distribution},
     {"theta", "T", "exponent of the Zipfian distribution (0.99)", KIND_REAL, FIELD(theta), 0.01, 10,
      NULL},
+    {"numbers", "N", "__number__ is a random number below N, zeros in front (1000)", KIND_NUMBER,
+     FIELD(numbers), 1, 1e15, NULL},
     {"value-size", "N|A-B", "bytes in a value, or a range (32)", KIND_CALL, 0, 0, 0,
      set_value_size},
     {"ratio", "SET:GET", "mix of the two (1:10)", KIND_CALL, 0, 0, 0, set_ratio},
@@ -122,8 +124,8 @@ static const struct row rows[] = {
      KIND_FLAG, FIELD(cache_aside), 0, 0, NULL},
     {"ttl", "S", "SET with EX S", KIND_NUMBER, FIELD(ttl_s), 1, 1e9, NULL},
     {"command", "TEXT",
-     "send this in place of SET and GET (add --ratio to have them too); __key__ "
-     "and __data__ are replaced; may be repeated",
+     "send this in place of SET and GET (add --ratio to have them too); __key__, __data__ "
+     "and __number__ are replaced; may be repeated",
      KIND_CALL, 0, 0, 0, add_command},
     {"weight", "N", "share of the --command before it (1)", KIND_CALL, 0, 0, 0, set_weight},
     {"in-turn", NULL, "each connection sends the commands one after the other, all on one key",
@@ -220,6 +222,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv) {
                           .key_prefix = "key:",
                           .key_size = 16,
                           .theta = 0.99,
+                          .numbers = 1000,
                           .value_min = 32,
                           .value_max = 32,
                           .ratio_set = 1,

@@ -41,6 +41,7 @@ struct options {
     uint64_t key_size;
     enum key_distribution distribution;
     double theta;
+    uint64_t numbers;
     uint64_t value_min;
     uint64_t value_max;
     uint64_t ratio_set;

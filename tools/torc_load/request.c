@@ -3,8 +3,8 @@
  * Compiles command text into request templates and stamps requests out of them.
  *
  * Compiling happens once on the main thread; request_write() runs in the workers for each request
- * and does one copy plus the digits of the keys: no allocation, no formatting. Invariant: offsets
- * in `key_at` and `value_at` ascend and lie within `bytes`.
+ * and does one copy plus the digits of keys and numbers: no allocation, no formatting. Invariant:
+ * the offsets of `holes` and `value_at` ascend and lie within `bytes`.
  */
 #include "tools/torc_load/request.h"
 
@@ -14,12 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_MARK  "__key__"
-#define DATA_MARK "__data__"
+#define KEY_MARK    "__key__"
+#define DATA_MARK   "__data__"
+#define NUMBER_MARK "__number__"
+
+/* How many decimal digits the numbers below `limit` have at most. */
+static uint32_t digits_below(uint64_t limit) {
+    uint32_t digits = 1;
+    for (uint64_t power = 10; power < limit; power *= 10) digits++;
+    return digits;
+}
 
 const char *request_format_init(struct request_format *f, uint64_t seed) {
-    f->digits = 1;
-    for (uint64_t limit = 10; limit < f->keys; limit *= 10) f->digits++;
+    f->digits = digits_below(f->keys);
+    f->number_digits = digits_below(f->numbers);
     if (strlen(f->key_prefix) + f->digits > f->key_size)
         return "the prefix and the digits of the largest key do not fit into --key-size";
     struct random_state random;
@@ -93,9 +101,9 @@ static size_t add_key(struct bytes *out, const struct request_format *f) {
     return out->len - f->digits;
 }
 
-static void note_key(struct request_template *t, size_t at) {
-    t->key_at = util_realloc(t->key_at, (t->key_count + 1) * sizeof *t->key_at);
-    t->key_at[t->key_count++] = (uint32_t)at;
+static void note_hole(struct request_template *t, size_t at, bool is_number) {
+    t->holes = util_realloc(t->holes, (t->hole_count + 1) * sizeof *t->holes);
+    t->holes[t->hole_count++] = (struct request_hole){(uint32_t)at, is_number};
 }
 
 /* Turns one word into its RESP form at the end of `out`. */
@@ -109,12 +117,16 @@ static const char *add_word(struct request_template *t, const struct request_for
         return NULL;
     }
     struct bytes word = {0};
-    uint32_t first_key = t->key_count;
+    uint32_t first_hole = t->hole_count;
     const char *problem = NULL;
     for (const char *at = text->data; at < end;) {
         if (starts_with(at, end, KEY_MARK)) {
-            note_key(t, add_key(&word, f));
+            note_hole(t, add_key(&word, f), false);
             at += strlen(KEY_MARK);
+        } else if (starts_with(at, end, NUMBER_MARK)) {
+            note_hole(t, word.len, true);
+            for (uint32_t i = 0; i < f->number_digits; i++) bytes_add(&word, "0", 1);
+            at += strlen(NUMBER_MARK);
         } else if (starts_with(at, end, DATA_MARK)) {
             if (varies) problem = "with a range of sizes __data__ must be an argument of its own";
             bytes_add(&word, f->value, f->value_max);
@@ -124,7 +136,7 @@ static const char *add_word(struct request_template *t, const struct request_for
         }
     }
     bytes_addf(out, "$%zu\r\n", word.len);
-    for (uint32_t i = first_key; i < t->key_count; i++) t->key_at[i] += (uint32_t)out->len;
+    for (uint32_t i = first_hole; i < t->hole_count; i++) t->holes[i].at += (uint32_t)out->len;
     bytes_add(out, word.data, word.len);
     bytes_add(out, "\r\n", 2);
     free(word.data);
@@ -162,7 +174,7 @@ const char *request_compile(struct request_template *t, const struct request_for
     if (problem == NULL && words == 0) problem = "a --command is empty";
     struct bytes whole = {0};
     bytes_addf(&whole, "*%u\r\n", words);
-    for (uint32_t i = 0; i < t->key_count; i++) t->key_at[i] += (uint32_t)whole.len;
+    for (uint32_t i = 0; i < t->hole_count; i++) t->holes[i].at += (uint32_t)whole.len;
     for (uint32_t i = 0; i < t->value_count; i++) t->value_at[i] += whole.len;
     bytes_add(&whole, body.data, body.len);
     t->bytes = whole.data;
@@ -175,7 +187,7 @@ const char *request_compile(struct request_template *t, const struct request_for
 
 void request_template_fini(struct request_template *t) {
     free(t->bytes);
-    free(t->key_at);
+    free(t->holes);
     free(t->value_at);
     *t = (struct request_template){0};
 }
@@ -192,8 +204,7 @@ static inline void write_digits(char *at, uint64_t number, uint32_t digits) {
 /* Writes "$len CRLF value CRLF" with a size from the range; returns the end. */
 static char *write_value(const struct request_format *f, struct key_source *source, char *out) {
     uint64_t size = f->value_min + random_below(&source->random, f->value_max - f->value_min + 1);
-    uint32_t digits = 1;
-    for (uint64_t limit = 10; limit <= size; limit *= 10) digits++;
+    uint32_t digits = digits_below(size + 1);
     *out++ = '$';
     write_digits(out, size, digits);
     out += digits;
@@ -203,8 +214,13 @@ static char *write_value(const struct request_format *f, struct key_source *sour
     return out + size + 4;
 }
 
-static inline uint64_t choose_key(struct key_source *source, const uint64_t *key) {
-    return key != NULL ? *key : keys_next(source);
+/* Writes the digits of the given or the next key, or of a random number. */
+static inline void fill_hole(const struct request_format *f, struct key_source *source,
+                             const uint64_t *key, bool is_number, char *at) {
+    if (is_number)
+        write_digits(at, random_below(&source->random, f->numbers), f->number_digits);
+    else
+        write_digits(at, key != NULL ? *key : keys_next(source), f->digits);
 }
 
 /* The general form, for templates with values of varying size. */
@@ -212,12 +228,13 @@ static size_t write_varying(const struct request_template *t, const struct reque
                             struct key_source *source, const uint64_t *given, char *out) {
     char *to = out;
     size_t from = 0;
-    uint32_t key = 0;
+    const struct request_hole *hole = t->holes;
+    const struct request_hole *end = t->holes + t->hole_count;
     for (uint32_t i = 0; i <= t->value_count; i++) {
         size_t until = i < t->value_count ? t->value_at[i] : t->len;
         memcpy(to, t->bytes + from, until - from);
-        for (; key < t->key_count && t->key_at[key] < until; key++)
-            write_digits(to + (t->key_at[key] - from), choose_key(source, given), f->digits);
+        for (; hole < end && hole->at < until; hole++)
+            fill_hole(f, source, given, hole->is_number, to + (hole->at - from));
         to += until - from;
         from = until;
         if (i < t->value_count) to = write_value(f, source, to);
@@ -229,8 +246,8 @@ static inline size_t write_request(const struct request_template *t, const struc
                                    struct key_source *source, const uint64_t *key, char *out) {
     if (t->value_count != 0) return write_varying(t, f, source, key, out);
     memcpy(out, t->bytes, t->len);
-    for (uint32_t i = 0; i < t->key_count; i++)
-        write_digits(out + t->key_at[i], choose_key(source, key), f->digits);
+    for (uint32_t i = 0; i < t->hole_count; i++)
+        fill_hole(f, source, key, t->holes[i].is_number, out + t->holes[i].at);
     return t->len;
 }
 
