@@ -9,6 +9,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 #include "engine/commands/bits.h"
+#include "engine/commands/collection.h"
 
 #define WINDOW_MAX 9 // bytes that a field of 64 bits can touch
 
@@ -215,7 +216,10 @@ static void run_writing(struct cmd *c, const struct program *program) {
     for (size_t i = 0; i < program->count; i++) {
         changes += run_one(c, &program->operations[i], bytes, length, grew);
     }
-    if (changes == 0) return;
+    if (changes == 0) {
+        if (grew) cmd_effect(c, c->argc, c->argv); // nobody is told, but replicas need the zeros
+        return;
+    }
     db_modified(f.db, f.key);
     f.db->keyspace->stats.dirty += changes - 1; // one is counted there, Redis counts each
 }

@@ -3,6 +3,7 @@
 // Times to live: setting, asking for and removing when a key expires. Runs on the thread that has
 // been given the key; owns no state. Invariant: an expiry that is stored lies after the command's
 // time; one that does not deletes the key at once. Called through the rows of the command table.
+#include "engine/commands/collection.h"
 #include "engine/commands/keys.h"
 
 enum { ONLY_NEW = 1, ONLY_CHANGE = 2, ONLY_GREATER = 4, ONLY_LESS = 8 };
@@ -55,6 +56,15 @@ static bool parse_time(struct cmd *c, int64_t base_ms, int64_t unit_ms, int64_t 
     return false;
 }
 
+/** What is replayed knows no conditions, and no clock either. */
+static void say_expire(struct cmd *c, bool deleted, int64_t at_ms) {
+    struct effect e;
+    effect_begin(&e, c, deleted ? "DEL" : "PEXPIREAT");
+    effect_text(&e, c->argv[1]);
+    if (!deleted) effect_i64(&e, at_ms);
+    effect_end(&e);
+}
+
 static void expire(struct cmd *c, int64_t base_ms, int64_t unit_ms) {
     uint32_t conditions;
     int64_t at_ms;
@@ -64,10 +74,12 @@ static void expire(struct cmd *c, int64_t base_ms, int64_t unit_ms) {
         reply_int(c->reply, 0);
         return;
     }
-    if (at_ms <= c->now_ms)
+    bool deleted = at_ms <= c->now_ms;
+    if (deleted)
         db_delete(f.db, f.key, f.ref);
     else
         db_set_expire(f.db, f.key, &f.ref, at_ms);
+    say_expire(c, deleted, at_ms);
     reply_int(c->reply, 1);
 }
 

@@ -5,6 +5,7 @@
 // no state. GET is the most frequent command of all: one lookup, one type check, one copy into
 // the reply. Invariant: the reply is written from the entry before the entry may move or go.
 // Called through the command table.
+#include "engine/commands/collection.h"
 #include "engine/commands/string.h"
 
 #include <math.h>
@@ -46,7 +47,10 @@ void string_getdel(struct cmd *c) {
     struct found f = cmd_read(c, 1);
     if (cmd_wrong_type(c, &f, ENTRY_STRING)) return;
     string__reply(c, &f);
-    if (f.ref.entry != NULL) db_delete(f.db, f.key, f.ref);
+    if (f.ref.entry == NULL) return;
+    db_delete(f.db, f.key, f.ref);
+    const struct slice effect[] = {SLICE_LITERAL("DEL"), c->argv[1]};
+    cmd_effect(c, 2, effect);
 }
 
 void string_strlen(struct cmd *c) {
@@ -226,6 +230,10 @@ void string_incrbyfloat(struct cmd *c) {
     char digits[NUM_LONG_DOUBLE_TEXT_MAX];
     struct slice text = slice_of(digits, num_format_long_double(digits, value));
     reply_bulk_slice(c->reply, text);
+    // The sum, not the way to it: another machine's arithmetic may differ in the last digit.
+    const struct slice effect[] = {SLICE_LITERAL("SET"), c->argv[1], text,
+                                   SLICE_LITERAL("KEEPTTL")};
+    cmd_effect(c, 4, effect);
     if (f.ref.entry == NULL) {
         insert_new(c, &f, new_text(f.key.text, text, ENTRY_NO_EXPIRE));
         return;

@@ -6,6 +6,7 @@
 // first and costs one lookup and one overwrite. Invariant: options and times are checked before
 // anything is changed, in the order in which Redis checks them. Called through the command table.
 #include "engine/base/assert.h"
+#include "engine/commands/collection.h"
 #include "engine/commands/string.h"
 
 enum { // options of SET and GETEX
@@ -119,6 +120,19 @@ static inline void store(struct cmd *c, const struct found *f, struct slice valu
     db_insert(f->db, f->key, e);
 }
 
+/** What has to be replayed: the value, and when it expires by the clock. */
+static void say_set(struct cmd *c, struct slice value, int64_t expire_ms) {
+    struct effect e;
+    effect_begin(&e, c, "SET");
+    effect_text(&e, c->argv[1]);
+    effect_text(&e, value);
+    if (expire_ms != ENTRY_NO_EXPIRE) {
+        effect_word(&e, "PXAT");
+        effect_i64(&e, expire_ms);
+    }
+    effect_end(&e);
+}
+
 static __attribute__((noinline)) void set_with_options(struct cmd *c) {
     struct options options;
     int64_t expire_ms = ENTRY_NO_EXPIRE;
@@ -142,6 +156,7 @@ static __attribute__((noinline)) void set_with_options(struct cmd *c) {
     }
     if (exists && (options.flags & OPT_KEEPTTL)) expire_ms = entry_expire_ms(f.ref.entry);
     store(c, &f, c->argv[2], expire_ms);
+    say_set(c, c->argv[2], expire_ms);
     if (!(options.flags & OPT_GET)) reply_ok(c->reply);
 }
 
@@ -167,6 +182,7 @@ static void set_for(struct cmd *c, unsigned unit) {
     if (!parse_time(c, 2, unit, &expire_ms)) return;
     struct found f = cmd_write(c, 1);
     store(c, &f, c->argv[3], expire_ms);
+    say_set(c, c->argv[3], expire_ms);
     reply_ok(c->reply);
 }
 
@@ -179,6 +195,16 @@ void string_getset(struct cmd *c) {
     if (cmd_wrong_type(c, &f, ENTRY_STRING)) return;
     string__reply(c, &f);
     store(c, &f, c->argv[2], ENTRY_NO_EXPIRE);
+    say_set(c, c->argv[2], ENTRY_NO_EXPIRE);
+}
+
+/** What GETEX has changed, without the reading. */
+static void say_ttl(struct cmd *c, const char *command, int64_t expire_ms) {
+    struct effect e;
+    effect_begin(&e, c, command);
+    effect_text(&e, c->argv[1]);
+    if (expire_ms != ENTRY_NO_EXPIRE) effect_i64(&e, expire_ms);
+    effect_end(&e);
 }
 
 void string_getex(struct cmd *c) {
@@ -196,10 +222,13 @@ void string_getex(struct cmd *c) {
     string__reply(c, &f);
     if (unit && expire_ms <= c->now_ms) {
         db_delete(f.db, f.key, f.ref);
+        say_ttl(c, "DEL", ENTRY_NO_EXPIRE);
     } else if (unit) {
         db_set_expire(f.db, f.key, &f.ref, expire_ms);
+        say_ttl(c, "PEXPIREAT", expire_ms);
     } else if ((options.flags & OPT_PERSIST) && entry_expire_ms(f.ref.entry) != ENTRY_NO_EXPIRE) {
         db_set_expire(f.db, f.key, &f.ref, ENTRY_NO_EXPIRE);
+        say_ttl(c, "PERSIST", ENTRY_NO_EXPIRE);
     }
 }
 

@@ -3,7 +3,8 @@
 // A harness for tests of command functions: one or more fresh keyspaces, a view over them,
 // settings and a clock that stands still until the test moves it. A command is written as one
 // line of text, as in redis-cli, and answered with the reply's bytes as they would go over the
-// wire. After every command the keyspaces' invariants are walked. Used by the tests of this
+// wire. After every command the keyspaces' invariants are walked, and what the command's effects
+// make of a second set of keyspaces, by another clock, must be the same. Used by the tests of this
 // folder only; one thread; the harness owns everything that it hands out, and a reply is valid
 // until the next command.
 #ifndef TORC_TESTS_UNIT_COMMANDS_HARNESS_H
@@ -24,9 +25,10 @@
 #include "engine/commands/command.h"
 #include "engine/keyspace/keyspace.h"
 
-#define HARNESS_SHARDS_MAX 8
-#define HARNESS_DBS        16
-#define HARNESS_START_MS   INT64_C(1700000000000)
+#define HARNESS_SHARDS_MAX       8
+#define HARNESS_DBS              16
+#define HARNESS_START_MS         INT64_C(1700000000000)
+#define HARNESS_REPLICA_EARLY_MS (INT64_C(3600) * 1000)
 
 struct harness {
     struct keyspace *shards[HARNESS_SHARDS_MAX];
@@ -45,6 +47,7 @@ struct harness {
     struct keyspace *replicas[HARNESS_SHARDS_MAX];
     struct view replica_view;
     struct effects effects;
+    int64_t replica_late_ms; // how much later it is there: effects must not look at the clock
     uint64_t effects_count;
     struct buf latest_effect; // "pexpireat a 1700000000100", zero-terminated
     struct block block;       // what the latest command waits for, if harness_may_block
@@ -75,8 +78,8 @@ static inline void harness_replay(void *context, uint32_t db, int argc, const st
                     .reply = &reply,
                     .view = &h->replica_view,
                     .settings = &h->settings,
-                    .now_ms = h->now_ms,
-                    .now_us = h->now_ms * 1000,
+                    .now_ms = h->now_ms + h->replica_late_ms,
+                    .now_us = (h->now_ms + h->replica_late_ms) * 1000,
                     .db = db};
     cmd_run(&c);
     if (reply.errors > 0)
@@ -158,6 +161,8 @@ static inline void harness_init(struct harness *h, uint32_t nshards) {
     h->settings.limits = value_default_limits;
     h->proto = 2;
     h->now_ms = HARNESS_START_MS;
+    // Earlier by default, so that nothing expires there by itself before the effect says so.
+    h->replica_late_ms = -HARNESS_REPLICA_EARLY_MS;
     h->walk = true;
 }
 
@@ -285,6 +290,16 @@ harness_run(struct harness *h, const char *format, ...) {
 
 /** Runs a line and compares the whole reply. */
 #define EXPECT(h, expected, ...) assert_string_equal(harness_run((h), __VA_ARGS__), (expected))
+
+/** Runs a line and compares the effect that is replayed; "" when there is to be none. */
+#define EXPECT_EFFECT(h, expected, ...)                                  \
+    do {                                                                 \
+        uint64_t before_ = (h)->effects_count;                           \
+        harness_run((h), __VA_ARGS__);                                   \
+        bool none_ = (expected)[0] == '\0';                              \
+        assert_int_equal((h)->effects_count - before_, none_ ? 0 : 1);   \
+        if (!none_) assert_string_equal((h)->latest_effect.p, expected); \
+    } while (0)
 
 /** Runs a line and checks how many modifications were signalled. */
 #define EXPECT_MODIFIED(h, times, ...)                      \
