@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Listpacks: small ordered sequences of strings and integers in one block of bytes, byte for byte
-// Redis's format (listpack specification, antirez/listpack), so that RDB, DUMP and RESTORE move them
-// as they are. Plain bytes from the allocator: a function that changes one may move it and returns
-// its new place. One owner, one thread; reading changes nothing. Invariant: the header's total is
-// the block's length in use, and every element's backward length leads to its first byte.
+// Redis's format (listpack specification, antirez/listpack), so that RDB, DUMP and RESTORE move
+// them as they are. Plain bytes from the allocator: a function that changes one may move it and
+// returns its new place. One owner, one thread; reading changes nothing. Invariant: the header's
+// total is the block's length in use, and every element's backward length leads to its first byte.
 //
 //   | total bytes u32 | elements u16 (*) | element | element | ... | 0xff |
 //   element: | encoding and data | length of both, readable from behind |
@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/num.h"
 #include "engine/base/slice.h"
 
@@ -47,14 +48,14 @@ size_t listpack_memory(const uint8_t *lp);
 size_t listpack_count(const uint8_t *lp);
 
 // Positions: the first byte of an element, valid until the listpack changes. NULL: there is none.
-uint8_t *listpack_first(const uint8_t *lp);
-uint8_t *listpack_last(const uint8_t *lp);
-uint8_t *listpack_next(const uint8_t *lp, const uint8_t *p);
-uint8_t *listpack_prev(const uint8_t *lp, const uint8_t *p);
+static inline uint8_t *listpack_first(const uint8_t *lp);
+static inline uint8_t *listpack_last(const uint8_t *lp);
+static inline uint8_t *listpack_next(const uint8_t *lp, const uint8_t *p);
+static inline uint8_t *listpack_prev(const uint8_t *lp, const uint8_t *p);
 /** By index, from 0; negative ones count from the end. Walks from the nearer end. */
 uint8_t *listpack_at(const uint8_t *lp, int64_t index);
 
-void listpack_get(const uint8_t *p, struct listpack_item *item);
+static inline void listpack_get(const uint8_t *p, struct listpack_item *item);
 /** The element as text; an integer is written into scratch. */
 struct slice listpack_text(const uint8_t *p, char scratch[NUM_I64_TEXT_MAX]);
 /** The element as a 64-bit integer, when it is one or reads as one. */
@@ -94,13 +95,96 @@ static inline bool listpack_has_room(const uint8_t *lp, size_t bytes) {
 
 /**
  * Whether n bytes from anywhere are a well-formed listpack: lengths, encodings, backward lengths,
- * terminator, count. Calls each element (may be NULL); a false result of it makes the whole invalid.
+ * terminator, count. Calls each() for every element (it may be NULL); when it says false, the whole
+ * is invalid.
  */
 bool listpack_validate(const uint8_t *bytes, size_t n,
                        bool (*each)(void *context, const struct listpack_item *item),
                        void *context);
 static inline bool listpack_is_valid(const uint8_t *lp) {
     return listpack_validate(lp, listpack_bytes(lp), NULL, NULL);
+}
+
+// ---- the parts that every walk is made of, in place --------------------------------------------
+// First byte of an element: 0....... an integer of 7 bits, 10...... a text below 64 bytes,
+// 110..... an integer of 13 bits (low byte next), 1110.... a text below 4096 bytes (low byte next),
+// then whole bytes: how long the rest is follows from which it is.
+#define LISTPACK_TEXT_6  0x80
+#define LISTPACK_INT_13  0xc0
+#define LISTPACK_TEXT_12 0xe0
+#define LISTPACK_TEXT_32 0xf0
+#define LISTPACK_INT_16  0xf1
+#define LISTPACK_INT_24  0xf2
+#define LISTPACK_INT_32  0xf3
+#define LISTPACK_INT_64  0xf4
+#define LISTPACK_END     0xff
+
+/** Bytes of the element at p, its backward length left out. */
+static inline size_t listpack__size(const uint8_t *p) {
+    unsigned b = p[0];
+    if (b < LISTPACK_TEXT_6) return 1;
+    if (b < LISTPACK_INT_13) return 1 + (b & 0x3f);
+    if (b < LISTPACK_TEXT_12) return 2;
+    if (b < LISTPACK_TEXT_32) return 2 + ((b & 0x0f) << 8 | p[1]);
+    if (b == LISTPACK_TEXT_32) return 5 + listpack_bytes(p + 1);
+    return b == LISTPACK_INT_64 ? 9 : b - LISTPACK_INT_16 + (size_t)3;
+}
+
+/** Bytes that the backward length of an element of `size` bytes takes. */
+static inline size_t listpack__back_bytes(size_t size) {
+    if (likely(size < 128)) return 1;
+    if (size < 16383) return 2;
+    if (size < 2097151) return 3;
+    return size < 268435455 ? 4 : 5;
+}
+
+/** What follows the element at p, the terminator too. */
+static inline uint8_t *listpack__after(const uint8_t *p) {
+    size_t size = listpack__size(p);
+    return (uint8_t *)p + size + listpack__back_bytes(size);
+}
+
+/** The integer at p whose first byte is 0xc0 or more. */
+int64_t listpack__wide(const uint8_t *p);
+
+static inline uint8_t *listpack_first(const uint8_t *lp) {
+    const uint8_t *p = lp + LISTPACK_HEADER;
+    return *p == LISTPACK_END ? NULL : (uint8_t *)p;
+}
+
+static inline uint8_t *listpack_next(const uint8_t *lp, const uint8_t *p) {
+    (void)lp;
+    uint8_t *next = listpack__after(p);
+    return *next == LISTPACK_END ? NULL : next;
+}
+
+static inline uint8_t *listpack_prev(const uint8_t *lp, const uint8_t *p) {
+    if (p == lp + LISTPACK_HEADER) return NULL;
+    size_t size = *--p & 0x7f;
+    for (unsigned shift = 7; (*p & 0x80) != 0; shift += 7) size |= (size_t)(*--p & 0x7f) << shift;
+    return (uint8_t *)p - size;
+}
+
+static inline uint8_t *listpack_last(const uint8_t *lp) {
+    return listpack_prev(lp, lp + listpack_bytes(lp) - 1);
+}
+
+static inline void listpack_get(const uint8_t *p, struct listpack_item *item) {
+    unsigned b = p[0];
+    if (b >= LISTPACK_TEXT_6 && b < LISTPACK_INT_13) {
+        item->is_int = false;
+        item->text = slice_of(p + 1, b & 0x3f);
+    } else if (b < LISTPACK_TEXT_6) {
+        item->is_int = true;
+        item->number = b;
+    } else if (b >= LISTPACK_TEXT_12 && b <= LISTPACK_TEXT_32) {
+        size_t head = b == LISTPACK_TEXT_32 ? 5 : 2;
+        item->is_int = false;
+        item->text = slice_of(p + head, listpack__size(p) - head);
+    } else {
+        item->is_int = true;
+        item->number = listpack__wide(p);
+    }
 }
 
 #endif
