@@ -197,17 +197,20 @@ int64_t entry_due_ms(const struct entry *e) {
     return part_ms >= 0 && (due_ms == ENTRY_NO_EXPIRE || part_ms < due_ms) ? part_ms : due_ms;
 }
 
+void entry_value_digest(const struct entry *e, struct digest *d) {
+    char scratch[NUM_I64_TEXT_MAX];
+    if (entry__has_object(e->encoding))
+        value_digest(entry_value(e), d);
+    else
+        digest_add(d, entry_string(e, scratch));
+}
+
 void entry_digest(const struct entry *e, struct digest *d) {
     struct digest own = {0};
     int64_t expire_ms = entry_expire_ms(e);
     digest_add(&own, entry_key(e));
     digest_add(&own, slice_of(&expire_ms, sizeof(expire_ms)));
-    if (entry__has_object(e->encoding)) {
-        value_digest(entry_value(e), &own);
-    } else {
-        char scratch[NUM_I64_TEXT_MAX];
-        digest_add(&own, entry_string(e, scratch));
-    }
+    entry_value_digest(e, &own);
     digest_join(d, &own);
 }
 

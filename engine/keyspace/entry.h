@@ -95,6 +95,8 @@ int64_t entry_expire_ms(const struct entry *e);
 int64_t entry_due_ms(const struct entry *e);
 /** What key, value and expiry come to: equal for equal entries, whatever the encodings. */
 void entry_digest(const struct entry *e, struct digest *d);
+/** What its value alone comes to. */
+void entry_value_digest(const struct entry *e, struct digest *d);
 /** Sets, changes or (ENTRY_NO_EXPIRE) removes the expiry. May move the entry: returns its place. */
 struct entry *entry_with_expire(struct entry *e, int64_t expire_ms);
 

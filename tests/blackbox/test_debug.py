@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""DEBUG's subcommands that look at keys: they see all shards at one moment and change nothing."""
+import pytest
+
+from lib.check import NO_KEY, arity, check
+from lib.resp import Error
+
+NOTHING = "0" * 40
+
+
+def values(client, *keys):
+    """DEBUG DIGEST-VALUE of the keys; each must look like a digest."""
+    digests = client("DEBUG", "DIGEST-VALUE", *keys)
+    assert all(len(d) == 40 and int(d, 16) >= 0 for d in digests)
+    return digests
+
+
+@pytest.mark.torc_only
+def test_digest(c, start):
+    other = start(shards=3)
+    with other.client() as c2:
+        check(c, ("DEBUG DIGEST", NOTHING))
+        for client in (c, c2):
+            for i in range(200):
+                client("SET", "k%d" % i, "v%d" % i)
+            client("PEXPIREAT", "k7", "4000000000000")
+            client("SELECT", "3")
+            client("SET", "k1", "x")
+        assert c("DEBUG", "DIGEST") == c2("DEBUG", "DIGEST")
+        seen = {c("DEBUG", "DIGEST")}
+        for command in ("SET k1 y", "MOVE k1 4", "SELECT 0", "SET k2 V2", "PERSIST k7",
+                        "RENAME k3 K"):
+            c(*command.split())
+            if not command.startswith("SELECT"):
+                seen.add(c("DEBUG", "DIGEST"))
+        assert len(seen) == 6
+        check(c, ("FLUSHALL", "OK"), ("DEBUG DIGEST", NOTHING))
+
+
+@pytest.mark.torc_only
+def test_digest_value(both):
+    both("MSET", "a", "1", "b", "1", "c", "2", "a2", "01")
+    a, b, c, a2, none = values(both, "a", "b", "c", "a2", "none")
+    assert a == b and none == NOTHING and len({a, c, a2, none}) == 4
+    both("EXPIRE", "b", "100")
+    assert values(both, "b")[0] != a
+    both("RENAME", "a", "z")
+    assert values(both, "z", "a", "z") == [a, NOTHING, a]
+    check(both, ("DEBUG DIGEST-VALUE", []))
+
+
+@pytest.mark.torc_only
+def test_tables(both):
+    both("MSET", *[word for i in range(100) for word in ("k%d" % i, "v")])
+    text = both("DEBUG", "HTSTATS", "0").decode()
+    entries = [int(line.split()[1]) for line in text.splitlines() if line.startswith(" entries:")]
+    assert sum(entries) == 100
+    check(both, ("DEBUG HTSTATS 16", Error("ERR Out of range database")),
+          ("DEBUG HTSTATS x", Error("ERR value is not an integer or out of range")),
+          ("DEBUG HTSTATS-KEY none", NO_KEY),
+          ("DEBUG HTSTATS-KEY k1", Error("ERR The value stored at the specified key is not "
+                                         "represented using an hash table")))
+
+
+@pytest.mark.torc_only
+def test_refusals(c):
+    check(c, ("DEBUG", arity("debug")), ("DEBUG STRINGMATCH-LEN a*c abbc", 1),
+          ("DEBUG STRINGMATCH-LEN a*c abbd", 0))
+    assert c("DEBUG", "RELOAD").startswith("ERR DEBUG RELOAD needs snapshots")
+    assert "Unknown subcommand" in c("DEBUG", "OBJECT") or "unknown" in c("DEBUG", "OBJECT")
+    check(c, ("MULTI", "OK"), ("DEBUG DIGEST", "QUEUED"), ("DEBUG OBJECT a", "QUEUED"),
+          ("EXEC", [Error("ERR DEBUG on keys is not allowed inside MULTI")] * 2))
