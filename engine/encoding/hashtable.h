@@ -24,17 +24,19 @@ struct hashtable {
     hashtable_text_fn *text_of;
     size_t count;
     size_t memory; // bytes of directory, chunks and overflow; not of elements
-    // The rest is the implementation's.
-    void **chunks;
-    uint32_t chunk_room;
-    uint32_t nbuckets;
-    void *overflow;
+    // The rest is the implementation's (hashtable_slots.h).
+    uint64_t *first;         // buckets of the first chunk; NULL: there are none
+    uint64_t **chunks;       // all chunks, the first too; NULL while there is only that one
+    uint32_t nbuckets;       // linear hashing's n: buckets in use
+    uint32_t directory_room; // of `chunks`
+    uint8_t level;           // 2^level <= nbuckets < 2^(level + 1)
+    uint8_t step;            // size of the last chunk; all others have the full size
 };
 
 /** An empty table; allocates nothing until the first element. */
 void hashtable_init(struct hashtable *t, hashtable_text_fn *text_of);
-/** Frees the table, and every element through `free` (may be NULL: they stay). */
-void hashtable_fini(struct hashtable *t, void (*free)(void *element));
+/** Frees the table, and every element through `release` (may be NULL: they stay). */
+void hashtable_fini(struct hashtable *t, void (*release)(void *element));
 
 /** Hash of a text as the tables use it; the seed is the process's (hashtable_set_seed). */
 uint64_t hashtable_hash(struct slice text);
@@ -44,14 +46,19 @@ void hashtable_set_seed(uint64_t seed);
 /** The element with this text, or NULL. */
 void *hashtable_find(const struct hashtable *t, struct slice text);
 void *hashtable_find_hashed(const struct hashtable *t, struct slice text, uint64_t hash);
-/** Starts the load of what a lookup of this hash will touch. */
+/** Starts the load of what a lookup of this hash touches first: its bucket ... */
 void hashtable_prefetch(const struct hashtable *t, uint64_t hash);
-/** Adds an element whose text is absent. */
+/** ... and then, once the bucket is there, of the element that is probably meant. */
+void hashtable_prefetch_element(const struct hashtable *t, uint64_t hash);
+/** Adds an element, at an even address, whose text is absent. */
 void hashtable_add(struct hashtable *t, void *element);
 void hashtable_add_hashed(struct hashtable *t, void *element, uint64_t hash);
 /** Takes the element with this text out and returns it (the owner frees it), or NULL. */
 void *hashtable_remove(struct hashtable *t, struct slice text);
-/** Puts another block in the place of one that stands in the table under the same text. */
+/**
+ * Puts another block in the place of one that stands in the table under the same text. `old` is
+ * compared, not looked into: it may have been freed already.
+ */
 void hashtable_replace(struct hashtable *t, const void *old, void *element);
 
 /** A random element, all (nearly) equally likely; NULL: empty. Cost does not depend on the size. */
