@@ -39,7 +39,7 @@ STAGES = [
     ("hash", r"xxhash|engine/base/hash|engine/base/crc"),
     ("look up, prefetch", r"engine/keyspace/(table|expiry|watch)|engine/base/prefetch"),
     ("entry", r"engine/keyspace/entry"),
-    ("execute", r"engine/(commands|keyspace|encoding|script)/|\|shard_run"),
+    ("execute", r"engine/(commands|keyspace|encoding|types|script)/|\|shard_run"),
     ("reply", r"engine/base/(reply|num|buf)"),
     ("dispatch, route", r"shards/(dispatch|request|session|multi|intents|statistics)"),
     ("connection, pass", r"shards/"),

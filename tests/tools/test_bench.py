@@ -11,7 +11,8 @@ sys.path.insert(0, str(ROOT / "bench"))
 # The tests' own `lib` may be loaded already: the benchmarks' package has the same name.
 kept = {name: sys.modules.pop(name) for name in list(sys.modules)
         if name == "lib" or name.startswith("lib.")}
-from lib import callgrind, chart, guarding, latencies, page, scenarios, table  # noqa: E402
+from lib import callgrind, chart, families, guarding, latencies, page  # noqa: E402
+from lib import scenarios, table  # noqa: E402
 for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
     del sys.modules[name]
 sys.modules.update(kept)
@@ -255,3 +256,48 @@ def test_shard_ports_beside_the_plain_port():
     text = latencies.ports_markdown(rows)
     assert "| 10 | Redis | 3 | 1.00x | 100,000 | 20.0 |  |" in text
     assert "| 10 | torc, plain port | 1 | 0.38x | 100,000 | 20.0 | 0.5000 |" in text
+
+
+# ---- bench/types -------------------------------------------------------------------------------
+
+def test_families_are_selected_by_name():
+    assert [r.name for r in families.select("xadd,zset,zadd", families.CPU)] == ["zadd", "xadd"]
+    assert [r.name for r in families.select("xadd,zset", families.MEMORY)] == ["zset"]
+    assert families.select("all", families.MEMORY) == families.MEMORY
+    assert families.unknown("zset,zadd,all") == []
+    assert families.unknown("zset,nonsense") == ["nonsense"]
+
+
+def test_every_row_has_its_data_and_ends_with_what_it_says():
+    assert len({r.name for r in families.MEMORY + families.CPU}) == len(families.MEMORY +
+                                                                        families.CPU)
+    assert families.data_sets(families.CPU) == families.DATA  # none is missing, none is for nothing
+    assert [d.name for d in families.data_sets(families.select("hgetall,hset", families.CPU))] == [
+        "hash"]
+    for row in families.MEMORY:
+        assert row.requests() * row.per_command == row.elements
+        assert len(row.key_prefix) + len(str(row.requests() - 1)) <= row.key_size, row.name
+    for data in families.DATA:
+        assert len(data.name) + 1 + len(str(data.keys - 1)) <= 16, data.name
+
+
+def test_both_servers_must_have_done_the_same():
+    assert families.replies_agree(100.0, 100.0) and families.replies_agree(100.0, 95.1)
+    assert not families.replies_agree(100.0, 94.9) and not families.replies_agree(4.0, 400.0)
+
+
+def test_the_tables_of_families_show_ratios_of_rounds_and_aims():
+    assert families.summarize([(1, 2), (4.4, 4), (1.2, 2)]) == (1.2, 2, pytest.approx(0.6))
+    assert families.summarize([(1, 0)])[2] == float("inf")
+    memory = {"zset": [(60.0, 120.0)], "list": [(21.0, 20.0)], "hashes": [(30.0, 30.0)]}
+    cpu = {"zadd": [(1.0, 2.0)], "xadd": [(3.0, 2.0)], "hset": [(1.0, 1.0)]}
+    text = families.memory_table(memory, ["torc", "redis"])
+    assert text.splitlines()[0] == "| bytes per element | torc | redis | ratio | aim |"
+    assert "| sorted set of 1 M members | 60.0 | 120.0 | 0.50x | 0.6x |" in text
+    assert "| list of 1 M short items | 21.0 | 20.0 | 1.05x | 1x |" in text
+    assert len(text.splitlines()) == 5
+    assert "| ZADD | 1.00 | 2.00 | 0.50x | 0.6x |" in families.cpu_table(cpu, ["torc", "redis"])
+    words = families.verdict(memory, cpu)
+    assert "memory above its aim: list;" in words
+    assert "0.6x: 1 of 3; dearer than 1x: xadd" in words
+    assert families.verdict({"zset": [(60.0, 120.0)]}, {}) == "memory above its aim: none"
