@@ -61,7 +61,7 @@ struct config {
     int maxmemory_policy; // enum config_maxmemory_policy (decides LRU or LFU access information)
     int64_t maxmemory_samples, maxmemory_eviction_tenacity;
     int64_t lfu_log_factor, lfu_decay_time;
-    struct value_limits limits; // of the compact encodings
+    struct value_limits limits;   // of the compact encodings
     int enable_debug_command;     // enum config_enable: no, yes, local
     int enable_protected_configs; // enum config_enable: who may CONFIG SET dir
     bool active_expire;           // not a directive: DEBUG SET-ACTIVE-EXPIRE

@@ -240,6 +240,12 @@ void connection_work_begin(struct connection *conn, struct work *work) {
     connection_stall(conn, STALL_WORK);
 }
 
+void connection_work_leave(struct connection *conn) {
+    ASSERT(conn->work != NULL);
+    conn->work = NULL;
+    connection_drop(conn);
+}
+
 void connection_work_done(struct connection *conn, const void *reply, size_t length) {
     ASSERT(conn->work != NULL && conn->owed == 0);
     conn->work = NULL;

@@ -154,6 +154,8 @@ void connection_reply_end(struct connection *conn, struct reply *r);
  * Takes a reference.
  */
 void connection_work_begin(struct connection *conn, struct work *work);
+/** The connection waits for other work in its place, begun at once. Drops the reference. */
+void connection_work_leave(struct connection *conn);
 /** The work is done: gives its reply (RESP bytes) and goes on. Drops the reference. */
 void connection_work_done(struct connection *conn, const void *reply, size_t length);
 /** Whether the current command's reply is to be dropped (CLIENT REPLY). */

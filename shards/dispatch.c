@@ -11,6 +11,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/log.h"
+#include "shards/blocked.h"
 #include "shards/cluster.h"
 #include "shards/connection.h"
 #include "shards/multi.h"
@@ -110,15 +111,25 @@ static inline void route(struct connection *conn, struct parsed *p) {
         p->shard = s->fleet->nshards == 1 ? s->id : SHARD_SEVERAL;
         return;
     }
-    if (likely(spec->first_key > 0 && spec->first_key == spec->last_key)) {
+    if (likely(spec->first_key > 0 && spec->first_key == spec->last_key &&
+               spec->key_spec_count == 1)) {
         p->hashed_arg = spec->first_key;
         struct slice key = p->argv[spec->first_key];
         p->hash = key_of(s->keyspace, key).hash;
         p->shard = shard_of_key(s, key);
         return;
     }
+    // What may wait is never a request, which would hold up what is behind it.
+    if (spec->flags & COMMAND_BLOCKING) {
+        p->shard = SHARD_SEVERAL;
+        return;
+    }
     if (s->fleet->nshards == 1) {
         p->shard = s->id;
+        return;
+    }
+    if (command_roams(spec, p->argc, p->argv)) {
+        p->shard = SHARD_SEVERAL;
         return;
     }
     struct key_list keys;
@@ -148,7 +159,7 @@ void dispatch_resolve(struct connection *conn, struct parsed *p, struct last_nam
 // ---- running -----------------------------------------------------------------------------------
 
 static inline void run_on(struct connection *conn, const struct parsed *p, const struct view *view,
-                          int64_t now_ms, int64_t now_us) {
+                          int64_t now_ms, int64_t now_us, struct block *block) {
     struct shard *s = conn->shard;
     struct reply r;
     connection_reply_begin(conn, &r);
@@ -164,7 +175,8 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
                     .flags = conn->cmd_flags,
                     .hashed_arg = p->hashed_arg,
                     .source = conn->in_blob,
-                    .hashed = p->hash};
+                    .hashed = p->hash,
+                    .block = block};
     shard_run(s, &c);
     connection_reply_end(conn, &r);
 }
@@ -173,12 +185,14 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
 static void run_here(struct connection *conn, const struct parsed *p, const struct shard *at) {
     // Time does not go back for a key: its owner may have read the clock later.
     const struct shard *latest = conn->shard->now_us > at->now_us ? conn->shard : at;
-    run_on(conn, p, shard_view(at, p->write), latest->now_ms, latest->now_us);
+    run_on(conn, p, shard_view(at, p->write), latest->now_ms, latest->now_us, NULL);
+    if (unlikely(blocked_is_due(at))) blocked_settle(conn->shard);
 }
 
 /** Whether the command needs nothing but keys of shards that can be visited now, all at once. */
 static bool is_in_reach(struct shard *s, const struct parsed *p) {
     if (p->spec->where != WHERE_KEYS || p->argc > VISIT_KEYS_MAX) return false;
+    if (command_roams(p->spec, p->argc, p->argv)) return false;
     struct key_list keys;
     key_list_init(&keys, p->spec, p->argc, p->argv);
     bool all = true;
@@ -195,9 +209,15 @@ static void run_over_shards(struct connection *conn, const struct parsed *p) {
         transaction_command(conn, p);
         return;
     }
-    s->stats.visits++;
+    s->stats.visits += s->visited_count > 0;
     int64_t now_us = visit_now_us(s);
-    run_on(conn, p, &s->everywhere, now_us / 1000, now_us);
+    struct block block = {0};
+    bool may_wait = (p->spec->flags & COMMAND_BLOCKING) != 0;
+    const struct view *view = s->fleet->nshards == 1 ? &s->view : &s->everywhere;
+    run_on(conn, p, view, now_us / 1000, now_us, may_wait ? &block : NULL);
+    if (unlikely(block.wanted)) blocked_begin(conn, p->spec, p->argc, p->argv, &block, true);
+    mem_free(block.replaced);
+    blocked_settle(s);
 }
 
 static bool is_relaxed(const struct shard *s) {

@@ -67,11 +67,11 @@ struct part {
     struct part_key keys[];
 };
 
-enum parked_kind { PARKED_REQUEST, PARKED_WATCH };
+enum parked_kind { PARKED_REQUEST, PARKED_WATCH, PARKED_BLOCKED };
 
 /**
- * Something that waits for keys (or for a lent shard). First member of struct request and of
- * struct watch_leg.
+ * Something that waits for keys (or for a lent shard). First member of struct request, of struct
+ * watch_leg and of struct blocked_leg.
  */
 struct parked {
     struct intent intent;

@@ -6,7 +6,7 @@
 // in the outbox, in order, and the sender stops taking new work until they are gone; nothing is
 // ever lost.
 //
-// A word is a message: a pointer (16-byte aligned) with its kind in the low four bits. Who owns the
+// A word is a message: a pointer with its kind in the top byte, which no address uses. Who owns the
 // pointed-to object goes with the message.
 #ifndef TORC_SHARDS_MAILBOX_H
 #define TORC_SHARDS_MAILBOX_H
@@ -19,7 +19,8 @@
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 
-#define MAILBOX_LINE 64
+#define MAILBOX_LINE       64
+#define MESSAGE_KIND_SHIFT 56
 
 enum message_kind {
     MESSAGE_REQUEST,    // struct request: execute it, then send it back
@@ -32,12 +33,16 @@ enum message_kind {
     MESSAGE_WITHDRAWN,  // struct part: forgotten
     MESSAGE_WATCH,      // struct watch_leg: register or forget watched keys
     MESSAGE_WATCHED,    // struct watch_leg: done
+    MESSAGE_QUEUE,      // struct blocked_leg: queue up for its keys
+    MESSAGE_UNQUEUE,    // struct blocked_leg: leave the queues, and come back
+    MESSAGE_UNQUEUED,   // struct blocked_leg: it has
+    MESSAGE_SERVED,     // struct blocked: answered, or its home has to look itself
     MESSAGE_FANOUT,     // struct fanout_leg: run it
     MESSAGE_FANNED,     // struct fanout_leg: has run
     MESSAGE_CONNECTION, // struct accepted: a connection to adopt
     MESSAGE_KINDS
 };
-_Static_assert(MESSAGE_KINDS <= 16, "a kind has four bits");
+_Static_assert(MESSAGE_KINDS <= 256, "a kind has eight bits");
 
 struct mailbox {
     _Alignas(MAILBOX_LINE) _Atomic uint64_t tail; // written by the sender
@@ -67,18 +72,15 @@ size_t mailbox_take(struct mailbox *m, uint64_t *words, size_t max);
 /** Whether something is there to take. Receiver only. */
 bool mailbox_is_empty(struct mailbox *m);
 
-/** Memory for an object that is sent: aligned so that the kind fits in the pointer's low bits. */
-static inline void *message_alloc(size_t bytes) { return mem_alloc_aligned(bytes, 16); }
-
 static inline uint64_t message_pack(enum message_kind kind, const void *object) {
-    ASSERT(((uintptr_t)object & 15) == 0);
-    return (uint64_t)(uintptr_t)object | kind;
+    ASSERT((uint64_t)(uintptr_t)object >> MESSAGE_KIND_SHIFT == 0);
+    return (uint64_t)(uintptr_t)object | (uint64_t)kind << MESSAGE_KIND_SHIFT;
 }
 static inline enum message_kind message_kind(uint64_t word) {
-    return (enum message_kind)(word & 15);
+    return (enum message_kind)(word >> MESSAGE_KIND_SHIFT);
 }
 static inline void *message_object(uint64_t word) {
-    return (void *)(uintptr_t)(word & ~UINT64_C(15));
+    return (void *)(uintptr_t)(word & ((UINT64_C(1) << MESSAGE_KIND_SHIFT) - 1));
 }
 
 #endif

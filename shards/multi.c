@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/base/alloc.h"
+#include "shards/blocked.h"
 #include "shards/session.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
@@ -124,7 +125,8 @@ static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
     m->write |= (p->spec->flags & COMMAND_WRITE) != 0;
     m->denyoom |= (p->spec->flags & COMMAND_DENYOOM) != 0;
     m->session |= p->spec->where == WHERE_SESSION;
-    m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR;
+    m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR ||
+                     (command_roams(p->spec, p->argc, p->argv) && s->fleet->nshards > 1);
     m->many_dbs |= (p->spec->flags & COMMAND_MANY_DBS) || strcmp(p->spec->name, "select") == 0;
     if (p->spec->where == WHERE_KEYS) add_keys(s, m, q);
 }
@@ -184,6 +186,7 @@ static void end_run(struct multi *m, struct reply *now) {
     } else if (now) {
         reply_raw(now, m->reply.p, m->reply.len);
         connection_unstall(conn, STALL_WORK);
+        blocked_settle(conn->shard);
     } else {
         if (!conn->closed && !connection_is_silent(conn))
             buf_append(&conn->out, m->reply.p, m->reply.len);

@@ -15,7 +15,7 @@
 #include "shards/multi.h"
 
 static struct request *request_alloc(struct connection *conn, size_t argc, size_t bytes) {
-    struct request *r = message_alloc(sizeof *r + argc * sizeof(struct slice) + bytes);
+    struct request *r = mem_alloc(sizeof *r + argc * sizeof(struct slice) + bytes);
     memset(r, 0, offsetof(struct request, inline_reply));
     r->parked.kind = PARKED_REQUEST;
     r->connection = conn;

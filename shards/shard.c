@@ -17,6 +17,7 @@
 #include "engine/base/prefetch.h"
 #include "net/listener.h"
 #include "shards/batch.h"
+#include "shards/blocked.h"
 #include "shards/connection.h"
 #include "shards/fanout.h"
 #include "shards/lazyfree.h"
@@ -168,12 +169,15 @@ void shard_settle(struct shard *s) {
     for (;;) {
         struct parked *op = intents_next_ready(&s->intents);
         if (op) {
-            if (op->kind == PARKED_REQUEST)
-                request_arrive(s, (struct request *)op);
-            else
-                watch_leg_arrive(s, (struct watch_leg *)op);
+            switch ((enum parked_kind)op->kind) {
+            case PARKED_REQUEST: request_arrive(s, (struct request *)op); break;
+            case PARKED_WATCH: watch_leg_arrive(s, (struct watch_leg *)op); break;
+            case PARKED_BLOCKED: blocked_leg_again(s, (struct blocked_leg *)op); break;
+            }
             continue;
         }
+        // Those who waited for what a command has just made come before what follows it.
+        if (unlikely(blocked_is_due(s) || s->blocked_retries) && blocked_settle(s)) continue;
         struct part *part = intents_next_granted(&s->intents);
         if (!part) return;
         transaction_grant(s, part);
@@ -201,6 +205,10 @@ static void receive(struct shard *s, uint64_t word) {
     case MESSAGE_WITHDRAWN: transaction_part_withdrawn(s, object); break;
     case MESSAGE_WATCH: watch_leg_arrive(s, object); break;
     case MESSAGE_WATCHED: watch_leg_returned(s, object); break;
+    case MESSAGE_QUEUE: blocked_leg_arrive(s, object); break;
+    case MESSAGE_UNQUEUE: blocked_leg_forget(s, object); break;
+    case MESSAGE_UNQUEUED: blocked_leg_back(s, object); break;
+    case MESSAGE_SERVED: blocked_served(s, object); break;
     case MESSAGE_FANOUT: fanout_leg_arrive(s, object); break;
     case MESSAGE_FANNED: fanout_leg_returned(s, object); break;
     case MESSAGE_CONNECTION: shard_adopt(s, object); break;
@@ -353,7 +361,7 @@ static void assign(struct shard *s, int fd, enum accept_from from) {
             "loopback interface. To accept others, set a password with 'requirepass', or "
             "turn protected mode off with 'CONFIG SET protected-mode no' from this host.\r\n");
     } else {
-        struct accepted *accepted = message_alloc(sizeof *accepted);
+        struct accepted *accepted = mem_alloc(sizeof *accepted);
         *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .from = from};
         if (to == s->id)
             shard_adopt(s, accepted);

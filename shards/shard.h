@@ -116,7 +116,9 @@ struct shard {
     struct connection_list connections;
     uint32_t connection_count;
     struct connection *dirty; // have output to send, or a state to look at, at the end of the pass
-    struct connection *resumable; // may go on with the bytes they hold
+    struct connection *resumable;    // may go on with the bytes they hold
+    struct blocked *blocked_retries; // blocked clients that look at all their keys again
+    bool blocked_serving;            // somebody is serving: blocked.c
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand
     struct buf scratch;            // replies of requests are first written here ...

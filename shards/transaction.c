@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "engine/base/alloc.h"
+#include "engine/keyspace/waiting.h"
+#include "shards/blocked.h"
 
 #define TRANSACTION_MAGIC 0x5452414e53414354u
 
@@ -144,7 +146,7 @@ bool transaction_watch_expired(const struct transaction *t) {
 
 static struct part *part_new(struct transaction *t, uint32_t shard, uint32_t keys, size_t bytes) {
     size_t size = sizeof(struct part) + keys * sizeof(struct part_key) + bytes;
-    struct part *part = memset(message_alloc(size), 0, size);
+    struct part *part = memset(mem_alloc(size), 0, size);
     part->transaction = t;
     part->shard = shard;
     part->db = t->db;
@@ -255,6 +257,8 @@ static void take_back_keys(struct shard *s, struct part *part) {
         struct part_key *pk = &part->keys[k];
         if (part->write && pk->entry) db_attach(db, pk->key, pk->entry);
         if (pk->touched) db_modified(db, pk->key);
+        // Whoever came to wait for the key has not seen it.
+        if (part->write) waiting_touch(s->keyspace, part->db, pk->key);
         pk->entry = NULL;
     }
 }
@@ -413,7 +417,8 @@ void transaction_part_withdrawn(struct shard *s, struct part *part) {
     if (--t->acknowledgements == 0) request_intents(t);
 }
 
-void transaction_finish(struct transaction *t, const struct buf *reply) {
+/** Returns everything and frees the transaction. Its connection still waits for it. */
+static void give_back(struct transaction *t) {
     struct shard *s = t->shard;
     ASSERT(t->running);
     if (t->private) empty_private(t);
@@ -426,7 +431,6 @@ void transaction_finish(struct transaction *t, const struct buf *reply) {
             shard_send(s, part->shard, MESSAGE_RETURN, part);
     }
     if (own) transaction_part_return(s, own);
-    connection_work_done(t->work.connection, reply->p, reply->len);
     buf_free(&t->texts);
     mem_free(t->wanted);
     mem_free(t->index);
@@ -435,6 +439,18 @@ void transaction_finish(struct transaction *t, const struct buf *reply) {
     mem_free(t->by_shard);
     t->magic = 0;
     mem_free(t);
+}
+
+void transaction_end(struct transaction *t) {
+    struct connection *conn = t->work.connection;
+    give_back(t);
+    connection_work_leave(conn);
+}
+
+void transaction_finish(struct transaction *t, const struct buf *reply) {
+    struct connection *conn = t->work.connection;
+    give_back(t);
+    connection_work_done(conn, reply->p, reply->len);
 }
 
 // ---- one command -------------------------------------------------------------------------------
@@ -450,6 +466,7 @@ static void run_command(struct transaction *t, void *context) {
     struct pending_command *pending = context;
     struct connection *conn = t->work.connection;
     struct buf bytes = {0};
+    struct block block = {0};
     struct reply reply;
     reply_init(&reply, &bytes, conn->proto);
     struct cmd c = {.spec = pending->spec,
@@ -461,9 +478,16 @@ static void run_command(struct transaction *t, void *context) {
                     .now_ms = transaction_now_ms(t),
                     .now_us = t->shard->now_us,
                     .db = conn->db,
-                    .flags = conn->cmd_flags};
+                    .flags = conn->cmd_flags,
+                    .block = pending->spec->flags & COMMAND_BLOCKING ? &block : NULL};
     shard_run(t->shard, &c);
-    transaction_finish(t, &bytes);
+    if (unlikely(block.wanted)) {
+        transaction_end(t);
+        blocked_begin(conn, pending->spec, pending->argc, pending->argv, &block, false);
+    } else {
+        mem_free(block.replaced);
+        transaction_finish(t, &bytes);
+    }
     buf_free(&bytes);
     mem_free(pending);
 }
@@ -494,7 +518,8 @@ void transaction_command(struct connection *conn, const struct parsed *p) {
             atomic_load_explicit(&conn->shard->fleet->faces[shard].keys, memory_order_relaxed);
         bool small = keys <= (uint64_t)command_cursor_count(p->argc, p->argv);
         transaction_add_whole(t, small ? UINT32_MAX : shard);
-    } else if (p->spec->where == WHERE_ALL || (p->spec->flags & COMMAND_MANY_DBS)) {
+    } else if (p->spec->where == WHERE_ALL || (p->spec->flags & COMMAND_MANY_DBS) ||
+               command_roams(p->spec, p->argc, p->argv)) {
         transaction_add_whole(t, UINT32_MAX);
     } else {
         struct key_list keys;

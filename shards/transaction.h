@@ -44,6 +44,8 @@ const struct view *transaction_view(const struct transaction *t);
 int64_t transaction_now_ms(const struct transaction *t);
 /** Whether a watched key had expired when it was granted. */
 bool transaction_watch_expired(const struct transaction *t);
+/** Returns what was lent, and frees the transaction; the connection begins other work at once. */
+void transaction_end(struct transaction *t);
 /** Returns what was lent, ends the connection's work with this reply, and frees the transaction. */
 void transaction_finish(struct transaction *t, const struct buf *reply);
 

@@ -54,7 +54,7 @@ static void send_legs(struct watch_set *set, uint32_t first, bool forget) {
     for (uint32_t i = first; i < set->count; i++) {
         struct watch_leg **leg = &legs[set->keys[i].shard];
         if (!*leg) {
-            *leg = memset(message_alloc(sizeof **leg), 0, sizeof **leg);
+            *leg = memset(mem_alloc(sizeof **leg), 0, sizeof **leg);
             (*leg)->parked.kind = PARKED_WATCH;
             (*leg)->set = set;
             (*leg)->shard = set->keys[i].shard;

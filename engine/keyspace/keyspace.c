@@ -12,6 +12,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
+#include "engine/keyspace/waiting.h"
 #include "engine/keyspace/watch.h"
 
 struct flushed_table {
@@ -81,6 +82,7 @@ void keyspace_free(struct keyspace *ks) {
         expiry_fini(&ks->dbs[i].expiry);
     }
     watch__free(ks->watches);
+    waiting__free(ks->waiting);
     mem_free(ks->dbs);
     mem_free(ks);
 }
@@ -94,6 +96,7 @@ int64_t keyspace_memory(const struct keyspace *ks) {
 void db_modified(struct db *db, struct key key) {
     struct keyspace *ks = db->keyspace;
     if (unlikely(ks->watches != NULL)) watch__touch(ks->watches, db->index, key);
+    if (unlikely(ks->waiting != NULL)) waiting_touch(ks, db->index, key);
     ks->stats.dirty++;
     if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
 }
@@ -223,6 +226,7 @@ static bool exists_in(void *context, struct key key) { return db_find(context, k
 static void take_content(struct db *db, struct flushed_table *out) {
     struct keyspace *ks = db->keyspace;
     if (ks->watches != NULL) watch__touch_where(ks->watches, db->index, exists_in, db);
+    waiting_touch_all(ks, db->index);
     out->table = db->table;
     out->expiry = db->expiry;
     ks->memory -= db->memory;
@@ -309,6 +313,8 @@ void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b) {
         watch__touch_where(ks->watches, a, exists_in_either, dbs);
         watch__touch_where(ks->watches, b, exists_in_either, dbs);
     }
+    waiting_touch_all(ks, a);
+    waiting_touch_all(ks, b);
     struct db swapped = *dbs[0];
     *dbs[0] = *dbs[1];
     *dbs[1] = swapped;
@@ -352,5 +358,5 @@ bool keyspace_is_valid(const struct keyspace *ks) {
         if (memory != db->memory) return false;
         sum += memory;
     }
-    return sum == ks->memory && watch__is_valid(ks->watches);
+    return sum == ks->memory && watch__is_valid(ks->watches) && waiting__is_valid(ks);
 }

@@ -69,6 +69,8 @@ struct keyspace_hooks {
 };
 
 struct watch_table;
+struct waiting_table;
+struct waiting_key;
 
 struct keyspace {
     uint32_t ndbs;
@@ -78,6 +80,8 @@ struct keyspace {
     struct keyspace_stats stats;
     struct keyspace_hooks hooks;
     struct watch_table *watches;     // NULL while nobody watches
+    struct waiting_table *waiting;   // NULL while nobody waits for a key (waiting.h) ...
+    struct waiting_key *ready;       // ... the waited-for keys that were changed
     struct keyspace_tables *flushed; // what keyspace_free_step has to free
     struct random random;
     struct eviction eviction; // candidates for it

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Blocked clients: from the command that found nothing to its answer. What belongs to home (the
+// connection's shard) and what to the owner of a key is said at each part below. Invariants: a
+// blocked client is answered by who holds its claim, and by nobody else; places in queues are
+// touched by whoever is in that keyspace; a leg is freed at home, when its owner has let go of it.
+// Called by dispatch.c and transaction.c to begin, by the pass of shard.c, and after commands.
+#include "shards/blocked.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/keyspace/waiting.h"
+#include "shards/transaction.h"
+#include "shards/visit.h"
+
+#define BLOCKED_MAGIC 0x424c4f434b454421u
+#define AGAIN_NS      INT64_C(1000000) // until an end that found the client claimed is tried again
+
+enum claim { CLAIM_FREE, CLAIM_CLAIMED, CLAIM_MISSED };
+
+/** A place in the queue of one key. */
+struct place {
+    struct waiting waiting; // first member
+    struct blocked_leg *leg;
+    struct key key; // text: of the blocked command's arguments
+    int arg;
+};
+
+/** One shard's keys. */
+struct blocked_leg {
+    struct parked parked; // first member: waits while the owner's keyspace is lent
+    struct blocked *blocked;
+    uint32_t shard;
+    bool sent;      // home: the owner has it
+    bool queued;    // owner: its places are in their queues ...
+    bool is_parked; // ... or it waits to get there, or away
+    bool forget;    // owner: home wants it back
+    int place_count;
+    struct place places[];
+};
+
+struct blocked {
+    struct work work; // first member
+    struct timer timer;
+    uint64_t magic;
+    struct shard *home;
+    _Atomic uint32_t claim; // enum claim
+    struct blocked *retry_next;
+    struct blocked_leg **legs;
+    uint32_t leg_count, legs_out; // out: to be given back before this can be freed
+    bool answered;                // `reply` is the answer
+    bool done;                    // the connection has been answered
+    bool scattered;               // the command needs keys beyond the one that is ready, elsewhere
+    struct buf reply;
+    const char *error; // of CLIENT UNBLOCK
+    enum entry_type type;
+    bool on_missing;
+    uint32_t db;
+    uint8_t proto, cmd_flags;
+    const struct command *spec;
+    int argc;
+    struct slice argv[];
+};
+
+// ---- claims (any thread) -----------------------------------------------------------------------
+
+static bool move_claim(struct blocked *b, uint32_t from, uint32_t to) {
+    return atomic_compare_exchange_strong(&b->claim, &from, to);
+}
+
+/** Whether the client is now ours to answer; if not, whoever has it knows that there was more. */
+static bool claim(struct blocked *b) {
+    for (;;) {
+        if (move_claim(b, CLAIM_FREE, CLAIM_CLAIMED)) return true;
+        if (move_claim(b, CLAIM_CLAIMED, CLAIM_MISSED)) return false;
+        if (atomic_load(&b->claim) == CLAIM_MISSED) return false;
+    }
+}
+
+// ---- places (whoever is in the keyspace) -------------------------------------------------------
+
+static void leg_queue(struct shard *at, struct blocked_leg *leg, bool look) {
+    for (int i = 0; i < leg->place_count; i++) {
+        struct place *p = &leg->places[i];
+        keyspace_wait(at->keyspace, leg->blocked->db, p->key, &p->waiting);
+        if (look) waiting_touch(at->keyspace, leg->blocked->db, p->key);
+    }
+    leg->queued = true;
+}
+
+static void leg_unqueue(struct shard *at, struct blocked_leg *leg) {
+    if (!leg->queued) return;
+    for (int i = 0; i < leg->place_count; i++)
+        keyspace_unwait(at->keyspace, &leg->places[i].waiting);
+    leg->queued = false;
+}
+
+/** Owner: queues the leg up or, when home wants it back, takes it out. */
+static void leg_step(struct shard *s, struct blocked_leg *leg) {
+    ASSERT(leg->shard == s->id && !leg->is_parked);
+    visit_return(s);
+    if (s->intents.lent) {
+        leg->is_parked = true;
+        leg->parked.kind = PARKED_BLOCKED;
+        intents_park_lent(&s->intents, &leg->parked);
+        return;
+    }
+    if (!leg->forget) {
+        leg_queue(s, leg, true);
+        return;
+    }
+    leg_unqueue(s, leg);
+    if (leg->blocked->home == s)
+        blocked_leg_back(s, leg);
+    else
+        shard_send(s, leg->blocked->home->id, MESSAGE_UNQUEUED, leg);
+}
+
+void blocked_leg_arrive(struct shard *s, struct blocked_leg *leg) { leg_step(s, leg); }
+
+void blocked_leg_again(struct shard *s, struct blocked_leg *leg) {
+    leg->is_parked = false;
+    leg_step(s, leg);
+}
+
+void blocked_leg_forget(struct shard *s, struct blocked_leg *leg) {
+    leg->forget = true;
+    if (!leg->is_parked) leg_step(s, leg);
+}
+
+// ---- the end (home) ----------------------------------------------------------------------------
+
+static void free_if_over(struct blocked *b) {
+    if (!b->done || b->legs_out > 0) return;
+    for (uint32_t i = 0; i < b->leg_count; i++) mem_free(b->legs[i]);
+    mem_free(b->legs);
+    buf_free(&b->reply);
+    b->magic = 0;
+    mem_free(b);
+}
+
+void blocked_leg_back(struct shard *s, struct blocked_leg *leg) {
+    struct blocked *b = leg->blocked;
+    ASSERT(b->magic == BLOCKED_MAGIC && b->home == s && b->legs_out > 0);
+    leg->sent = false;
+    b->legs_out--;
+    free_if_over(b);
+}
+
+/** Takes a leg out of its queues, now or by message. */
+static void leg_release(struct shard *s, struct blocked_leg *leg) {
+    bool here = (leg->shard == s->id && !s->intents.lent && !leg->is_parked) ||
+                (leg->shard != s->id && s->visited[leg->shard] && leg->queued);
+    if (here) {
+        leg_unqueue(s->fleet->shards[leg->shard], leg);
+        return;
+    }
+    leg->blocked->legs_out++;
+    if (leg->shard == s->id)
+        blocked_leg_forget(s, leg);
+    else
+        shard_send(s, leg->shard, MESSAGE_UNQUEUE, leg);
+}
+
+/** The connection is being answered: lets go of everything. */
+static void finish(struct blocked *b) {
+    struct shard *s = b->home;
+    timers_cancel(&s->timers, &b->timer);
+    b->legs_out++; // our own hand on it
+    for (uint32_t i = 0; i < b->leg_count; i++)
+        if (b->legs[i]->queued || b->legs[i]->sent) leg_release(s, b->legs[i]);
+    b->legs_out--;
+    b->done = true;
+    free_if_over(b);
+}
+
+static void answer(struct blocked *b) {
+    struct connection *conn = b->work.connection;
+    struct buf reply = b->reply;
+    b->reply = (struct buf){0};
+    finish(b);
+    connection_work_done(conn, reply.p, reply.len);
+    buf_free(&reply);
+}
+
+static void on_due(struct timer *timer);
+
+/** Ends the wait without having got anything: time is over, CLIENT UNBLOCK, the client has left. */
+static void end_blocked(struct work *work, const char *error) {
+    struct blocked *b = (struct blocked *)work;
+    ASSERT(b->magic == BLOCKED_MAGIC);
+    if (error) b->error = error;
+    if (!move_claim(b, CLAIM_FREE, CLAIM_CLAIMED)) { // just being answered, or looked at
+        timers_set(&b->home->timers, &b->timer, b->home->now_ns + AGAIN_NS, on_due);
+        return;
+    }
+    struct reply reply;
+    reply_init(&reply, &b->reply, b->proto);
+    if (b->error)
+        reply_error(&reply, b->error);
+    else
+        reply_null_array(&reply);
+    if (reply.errors) statistics_error(&b->home->stats, reply.error_code);
+    answer(b);
+}
+
+static void on_due(struct timer *timer) {
+    struct blocked *b = (struct blocked *)((char *)timer - offsetof(struct blocked, timer));
+    end_blocked(&b->work, NULL);
+}
+
+// ---- trying all keys (home) --------------------------------------------------------------------
+
+static void retry_later(struct shard *s, struct blocked *b) {
+    b->retry_next = s->blocked_retries;
+    s->blocked_retries = b;
+}
+
+/** The client goes on waiting, unless something has happened to its keys meanwhile. */
+static void wait_on(struct blocked *b) {
+    if (move_claim(b, CLAIM_CLAIMED, CLAIM_FREE)) return;
+    atomic_store(&b->claim, CLAIM_CLAIMED);
+    retry_later(b->home, b);
+}
+
+static void run_retry(struct transaction *t, void *context) {
+    struct blocked *b = context;
+    struct shard *s = b->home;
+    struct connection *conn = b->work.connection;
+    struct buf bytes = {0};
+    struct reply reply;
+    struct block block = {0};
+    reply_init(&reply, &bytes, b->proto);
+    struct cmd c = {.spec = b->spec,
+                    .argc = b->argc,
+                    .argv = b->argv,
+                    .reply = &reply,
+                    .view = transaction_view(t),
+                    .settings = &s->settings,
+                    .now_ms = transaction_now_ms(t),
+                    .now_us = s->now_us,
+                    .db = b->db,
+                    .flags = b->cmd_flags,
+                    .block = &block};
+    cmd_run(&c);
+    mem_free(block.replaced);
+    if (!block.wanted) {
+        if (reply.errors) statistics_error(&s->stats, reply.error_code);
+        finish(b);
+        transaction_finish(t, &bytes);
+    } else {
+        transaction_end(t);
+        connection_work_begin(conn, &b->work);
+        wait_on(b);
+        connection_mark(conn); // its client may have left meanwhile
+    }
+    buf_free(&bytes);
+}
+
+/** Runs the command as a transaction over all its keys. The client is claimed. */
+static void retry(struct blocked *b) {
+    struct connection *conn = b->work.connection;
+    connection_work_leave(conn);
+    struct transaction *t =
+        transaction_new(conn, (b->spec->flags & COMMAND_WRITE) != 0, b->db, run_retry, b);
+    struct key_list keys;
+    key_list_init(&keys, b->spec, b->argc, b->argv);
+    for (int i = 0; i < keys.count; i++) transaction_add_key(t, b->argv[keys.at[i].arg], true);
+    key_list_fini(&keys);
+    transaction_start(t);
+}
+
+void blocked_served(struct shard *s, struct blocked *b) {
+    ASSERT(b->magic == BLOCKED_MAGIC && b->home == s);
+    if (b->answered)
+        answer(b);
+    else
+        retry_later(s, b);
+}
+
+static void tell_home(struct shard *s, struct blocked *b) {
+    if (b->home == s)
+        blocked_served(s, b);
+    else
+        shard_send(s, b->home->id, MESSAGE_SERVED, b);
+}
+
+// ---- serving (whoever is in the keyspace) ------------------------------------------------------
+
+/** Whether the key may have what the client waits for. */
+static bool is_ready(const struct shard *at, const struct blocked *b, struct key key,
+                     int64_t now_ms) {
+    const struct entry *e = db_find(&at->keyspace->dbs[b->db], key).entry;
+    if (e) {
+        int64_t expire_ms = entry_expire_ms(e);
+        if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms) e = NULL;
+    }
+    return e && entry_type(e) == b->type ? true : b->on_missing;
+}
+
+/** Runs a claimed client's command on the one key that is ready. False: it goes on waiting. */
+static bool run_on_key(struct shard *s, struct shard *at, struct blocked *b,
+                       const struct place *place) {
+    const struct shard *latest = s->now_us > at->now_us ? s : at;
+    struct reply reply;
+    struct block block = {0};
+    reply_init(&reply, &b->reply, b->proto);
+    struct cmd c = {.spec = b->spec,
+                    .argc = b->argc,
+                    .argv = b->argv,
+                    .reply = &reply,
+                    .view = &at->view,
+                    .settings = &s->settings,
+                    .now_ms = latest->now_ms,
+                    .now_us = latest->now_us,
+                    .db = b->db,
+                    .flags = b->cmd_flags,
+                    .block = &block,
+                    .only_arg = place->arg};
+    cmd_run(&c);
+    mem_free(block.replaced);
+    if (reply.errors) statistics_error(&s->stats, reply.error_code);
+    return !block.wanted;
+}
+
+enum served { SERVED_ON, SERVED_STOP };
+
+/** Tries to serve one place of a ready key. STOP: nobody behind it is to be served before it. */
+static enum served serve_place(struct shard *s, struct shard *at, struct place *place) {
+    struct blocked *b = place->leg->blocked;
+    ASSERT(b->magic == BLOCKED_MAGIC);
+    int64_t now_ms = s->now_ms > at->now_ms ? s->now_ms : at->now_ms;
+    if (!is_ready(at, b, place->key, now_ms)) return SERVED_ON;
+    if (!claim(b)) return b->scattered ? SERVED_STOP : SERVED_ON;
+    if (b->scattered) {
+        tell_home(s, b);
+        return SERVED_STOP;
+    }
+    if (run_on_key(s, at, b, place)) {
+        b->answered = true;
+        leg_unqueue(at, place->leg);
+        tell_home(s, b);
+    } else if (!move_claim(b, CLAIM_CLAIMED, CLAIM_FREE)) {
+        tell_home(s, b);
+    }
+    return SERVED_ON;
+}
+
+/** Serves the queue of a key. False: the key is lent, its turn comes when it is back. */
+static bool serve_key(struct shard *s, struct shard *at, const struct waiting_key *key) {
+    if (at->intents.parts > 0 && intents_conflict(&at->intents, key->hash, true, true))
+        return false;
+    struct waiting *next;
+    for (struct waiting *w = key->first; w; w = next) {
+        next = w->next;
+        if (serve_place(s, at, (struct place *)w) == SERVED_STOP) break;
+    }
+    return true;
+}
+
+/** Serves all ready keys of a keyspace. */
+static bool serve(struct shard *s, struct shard *at) {
+    struct keyspace *ks = at->keyspace;
+    struct waiting_key *key, *lent = NULL;
+    bool served = false;
+    while ((key = waiting_next_ready(ks)) != NULL) {
+        if (serve_key(s, at, key)) {
+            served = true;
+            waiting_done(ks, key);
+        } else {
+            key->ready_next = lent;
+            lent = key;
+        }
+    }
+    while ((key = lent) != NULL) {
+        lent = key->ready_next;
+        waiting_again(ks, key);
+    }
+    return served;
+}
+
+bool blocked_settle(struct shard *s) {
+    bool served = false;
+    if (s->blocked_serving) return false; // whoever is at it comes round again
+    s->blocked_serving = true;
+    if (blocked_is_due(s) && !s->intents.lent) served |= serve(s, s);
+    for (uint32_t i = 0; i < s->visited_count; i++) {
+        struct shard *at = s->fleet->shards[s->visits[i]];
+        if (blocked_is_due(at)) served |= serve(s, at);
+    }
+    s->blocked_serving = false;
+    while (s->blocked_retries) {
+        struct blocked *b = s->blocked_retries;
+        s->blocked_retries = b->retry_next;
+        retry(b);
+        served = true;
+    }
+    return served;
+}
+
+// ---- the beginning (home) ----------------------------------------------------------------------
+
+static void copy_command(struct blocked *b, int argc, const struct slice *argv,
+                         const struct block *block, char *bytes) {
+    b->argc = argc;
+    slices_copy(b->argv, bytes, argv, argc);
+    bytes += slices_bytes(argv, argc);
+    for (int i = 0; i < block->replaced_count; i++) {
+        const struct block_text *text = &block->replaced[i];
+        memcpy(bytes, text->text, text->length);
+        b->argv[text->arg] = slice_of(bytes, text->length);
+        bytes += text->length;
+    }
+}
+
+static bool has_place(const struct blocked_leg *leg, struct key key) {
+    for (int i = 0; i < leg->place_count; i++)
+        if (leg->places[i].key.hash == key.hash && slice_equal(leg->places[i].key.text, key.text))
+            return true;
+    return false;
+}
+
+/** One leg for each shard, with a place for each key. */
+static void make_legs(struct blocked *b, const struct block *block) {
+    struct shard *s = b->home;
+    int keys = (block->last - block->first) / block->step + 1;
+    b->legs = mem_calloc((size_t)keys * sizeof(struct blocked_leg *));
+    for (int arg = block->first; arg <= block->last; arg += block->step) {
+        uint32_t i = 0, shard = shard_of_key(s, b->argv[arg]);
+        while (i < b->leg_count && b->legs[i]->shard != shard) i++;
+        if (i == b->leg_count) {
+            size_t size = sizeof(struct blocked_leg) + (size_t)keys * sizeof(struct place);
+            b->legs[b->leg_count++] = memset(mem_alloc(size), 0, size);
+            b->legs[i]->blocked = b;
+            b->legs[i]->shard = shard;
+        }
+        struct blocked_leg *leg = b->legs[i];
+        struct key key = key_of(s->keyspace, b->argv[arg]);
+        if (has_place(leg, key)) continue;
+        leg->places[leg->place_count++] = (struct place){.leg = leg, .key = key, .arg = arg};
+    }
+}
+
+/** Whether the command needs a key of another shard than that of the key it waits for. */
+static bool is_scattered(const struct blocked *b, const struct block *block) {
+    struct key_list keys;
+    bool scattered = false;
+    key_list_init(&keys, b->spec, b->argc, b->argv);
+    uint32_t shard = shard_of_key(b->home, b->argv[block->first]);
+    for (int i = 0; i < keys.count && !scattered; i++) {
+        int arg = keys.at[i].arg;
+        bool waited_for = arg >= block->first && arg <= block->last;
+        scattered = !waited_for && shard_of_key(b->home, b->argv[arg]) != shard;
+    }
+    key_list_fini(&keys);
+    return scattered;
+}
+
+static struct blocked *blocked_new(struct connection *conn, const struct command *spec, int argc,
+                                   const struct slice *argv, const struct block *block) {
+    size_t bytes = slices_bytes(argv, argc);
+    for (int i = 0; i < block->replaced_count; i++) bytes += block->replaced[i].length;
+    size_t size = sizeof(struct blocked) + (size_t)argc * sizeof(struct slice);
+    struct blocked *b = memset(mem_alloc(size + bytes), 0, size);
+    b->magic = BLOCKED_MAGIC;
+    b->home = conn->shard;
+    b->work.blocking = true;
+    b->work.end = end_blocked;
+    b->type = block->type;
+    b->on_missing = block->on_missing;
+    b->db = conn->db;
+    b->proto = conn->proto;
+    b->cmd_flags = (uint8_t)conn->cmd_flags;
+    b->spec = spec;
+    copy_command(b, argc, argv, block, (char *)b + size);
+    make_legs(b, block);
+    b->scattered = is_scattered(b, block);
+    return b;
+}
+
+void blocked_begin(struct connection *conn, const struct command *spec, int argc,
+                   const struct slice *argv, struct block *block, bool seen) {
+    struct shard *s = conn->shard;
+    ASSERT(block->wanted && conn->owed == 0);
+    struct blocked *b = blocked_new(conn, spec, argc, argv, block);
+    mem_free(block->replaced);
+    block->replaced = NULL;
+    connection_work_begin(conn, &b->work);
+    if (block->timeout_ms > 0 && block->timeout_ms < (INT64_MAX - s->now_ns) / 1000000)
+        timers_set(&s->timers, &b->timer, s->now_ns + block->timeout_ms * 1000000, on_due);
+    for (uint32_t i = 0; i < b->leg_count; i++) {
+        struct blocked_leg *leg = b->legs[i];
+        bool own = leg->shard == s->id;
+        if (seen && (own || s->visited[leg->shard])) {
+            leg_queue(s->fleet->shards[leg->shard], leg, false);
+        } else {
+            leg->sent = true;
+            if (own)
+                blocked_leg_arrive(s, leg);
+            else
+                shard_send(s, leg->shard, MESSAGE_QUEUE, leg);
+        }
+    }
+}
