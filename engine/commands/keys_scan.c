@@ -11,15 +11,12 @@
 //           | shard (13) | table_scan() (40)   |     0 = the start, and the end
 //           +------------+---------------------+
 #include "engine/base/assert.h"
-#include "engine/base/glob.h"
 #include "engine/commands/keys.h"
+#include "engine/commands/scan_options.h"
 
 #define POSITION_MASK ((UINT64_C(1) << TABLE_CURSOR_BITS) - 1)
 #define SHARDS_MAX    (1 << (53 - TABLE_CURSOR_BITS))
-#define COUNT_DEFAULT 10
-#define VISITS_PER_COUNT \
-    10 // buckets that a call may visit for each key asked for: bounds sparse tables
-#define RANDOM_TRIES 100 // of RANDOMKEY among keys that it may not delete although they are expired
+#define RANDOM_TRIES  100 // of RANDOMKEY among keys that it may not delete although they are expired
 
 // ---- KEYS --------------------------------------------------------------------------------------
 
@@ -27,7 +24,7 @@
 struct search {
     const struct cmd *c;
     struct reply *reply;
-    struct slice pattern; // p is NULL: everything
+    struct scan_options options;
     bool by_type;
     const char *type; // NULL: a name that no type has
     uint64_t seen, found;
@@ -36,7 +33,7 @@ struct search {
 static void visit(void *context, struct entry *e) {
     struct search *s = context;
     s->seen++;
-    if (s->pattern.p != NULL && !glob_match(s->pattern, entry_key(e), false)) return;
+    if (!scan_matches(&s->options, entry_key(e))) return;
     if (cmd_expired(s->c, e)) return;
     if (s->by_type && (s->type == NULL || s->type != value_type_name(entry_type(e)))) return;
     reply_bulk_slice(s->reply, entry_key(e));
@@ -49,7 +46,7 @@ static struct slice pattern_of(struct slice text) {
 }
 
 void keys_keys(struct cmd *c) {
-    struct search s = {.c = c, .reply = c->reply, .pattern = pattern_of(c->argv[1])};
+    struct search s = {.c = c, .reply = c->reply, .options.pattern = pattern_of(c->argv[1])};
     size_t mark = reply_array_begin(c->reply);
     uint32_t n = c->view->only != NULL ? 1 : c->view->nshards;
     for (uint32_t i = 0; i < n; i++) {
@@ -61,24 +58,9 @@ void keys_keys(struct cmd *c) {
 
 // ---- SCAN --------------------------------------------------------------------------------------
 
-/** As strtoul: a sign is allowed, and nothing at all is zero. */
-static bool parse_cursor(struct slice text, uint64_t *out) {
-    uint64_t value = 0;
-    bool negative = text.n > 1 && text.p[0] == '-';
-    size_t i = text.n > 1 && (text.p[0] == '-' || text.p[0] == '+') ? 1 : 0;
-    for (; i < text.n; i++) {
-        uint64_t digit = (uint64_t)(unsigned char)text.p[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, digit, &value))
-            return false;
-    }
-    *out = negative ? -value : value;
-    return true;
-}
-
 uint32_t command_cursor_shard(struct slice cursor, uint32_t nshards) {
     uint64_t value;
-    if (!parse_cursor(cursor, &value)) return 0;
+    if (!scan_parse_cursor(cursor, &value)) return 0;
     uint64_t shard = value >> TABLE_CURSOR_BITS;
     return shard < nshards ? (uint32_t)shard : 0;
 }
@@ -94,22 +76,18 @@ static const char *type_named(struct slice text) {
     return NULL;
 }
 
-static bool parse_scan(struct cmd *c, struct search *s, int64_t *count) {
+static bool parse_scan(struct cmd *c, struct search *s) {
+    s->options = SCAN_OPTIONS_DEFAULT;
     for (int i = 2; i < c->argc; i += 2) {
-        bool more = i + 1 < c->argc;
-        if (more && slice_is(c->argv[i], "count")) {
-            if (!cmd_arg_i64(c, i + 1, count)) return false;
-            if (*count >= 1) continue;
-        } else if (more && slice_is(c->argv[i], "match")) {
-            s->pattern = pattern_of(c->argv[i + 1]);
-            continue;
-        } else if (more && slice_is(c->argv[i], "type")) {
-            s->by_type = true;
-            s->type = type_named(c->argv[i + 1]);
-            continue;
+        enum scan_option taken = scan_option(c, i, &s->options);
+        if (taken == SCAN_OPTION_ERROR) return false;
+        if (taken == SCAN_OPTION_TAKEN) continue;
+        if (i + 1 >= c->argc || !slice_is(c->argv[i], "type")) {
+            reply_error(c->reply, error_syntax);
+            return false;
         }
-        reply_error(c->reply, error_syntax);
-        return false;
+        s->by_type = true;
+        s->type = type_named(c->argv[i + 1]);
     }
     return true;
 }
@@ -118,25 +96,25 @@ int64_t command_cursor_count(int argc, const struct slice *argv) {
     int64_t count;
     for (int i = 2; i + 1 < argc; i += 2)
         if (slice_is(argv[i], "count") && num_parse_i64(argv[i + 1], &count)) return count;
-    return COUNT_DEFAULT;
+    return SCAN_COUNT_DEFAULT;
 }
 
 /**
  * Walks from a cursor on, over as many shards as the view has, until it has seen enough keys or
  * visited enough buckets; returns the next cursor.
  */
-static uint64_t walk(struct cmd *c, struct search *s, uint64_t cursor, int64_t count) {
+static uint64_t walk(struct cmd *c, struct search *s, uint64_t cursor) {
     const struct view *view = c->view;
     uint64_t shard = cursor >> TABLE_CURSOR_BITS, position = cursor & POSITION_MASK;
     if (shard >= view->nshards) return 0; // nobody's cursor: the walk is over
-    int64_t visits = count > INT64_MAX / VISITS_PER_COUNT ? INT64_MAX : count * VISITS_PER_COUNT;
+    int64_t visits = scan_visits(&s->options);
     bool enough = false;
     do {
         struct keyspace *ks = view->only != NULL ? view->only : view->by_shard[shard];
         ASSERT(view->nshards == 1 || ks->shard == shard);
         do {
             position = table_scan(&ks->dbs[c->db].table, position, visit, s);
-            enough = --visits <= 0 || s->seen >= (uint64_t)count;
+            enough = --visits <= 0 || s->seen >= (uint64_t)s->options.count;
         } while (position != 0 && !enough);
         if (position != 0) return shard << TABLE_CURSOR_BITS | position;
         shard++;
@@ -147,23 +125,15 @@ static uint64_t walk(struct cmd *c, struct search *s, uint64_t cursor, int64_t c
 void keys_scan(struct cmd *c) {
     ASSERT(c->view->nshards <= SHARDS_MAX);
     uint64_t cursor;
-    if (!parse_cursor(c->argv[1], &cursor)) {
-        reply_error(c->reply, "ERR invalid cursor");
-        return;
-    }
-    // The next cursor stands in front of the keys but is known after them: they wait in a buffer.
-    struct buf keys = {0};
-    struct reply found;
-    reply_init(&found, &keys, c->reply->proto);
-    struct search s = {.c = c, .reply = &found};
-    int64_t count = COUNT_DEFAULT;
-    if (!parse_scan(c, &s, &count)) return;
-    cursor = walk(c, &s, cursor, count);
-    reply_array(c->reply, 2);
-    reply_bulk_int(c->reply, (int64_t)cursor);
-    reply_array(c->reply, s.found);
-    reply_raw(c->reply, keys.p, keys.len);
-    buf_free(&keys);
+    if (!scan_arg_cursor(c, 1, &cursor)) return;
+    struct scan_found found;
+    struct search s = {.c = c};
+    if (!parse_scan(c, &s)) return;
+    scan_found_init(&found, c);
+    s.reply = &found.reply;
+    cursor = walk(c, &s, cursor);
+    found.count = s.found;
+    scan_found_end(&found, cursor);
 }
 
 // ---- RANDOMKEY ---------------------------------------------------------------------------------

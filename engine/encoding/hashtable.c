@@ -14,8 +14,8 @@
 #include "engine/base/prefetch.h"
 #include "engine/encoding/hashtable_slots.h"
 
-// Elements per bucket, times 4, above which a bucket is split and below which one is merged. At 6 of
-// them an element costs 11.7 bytes of table, and one in nine is in an array.
+// Elements per bucket, times 4, above which a bucket is split and below which one is merged. At 6
+// of them an element costs 11.7 bytes of table, and one in nine is in an array.
 #define SPLIT_LOAD        24
 #define MERGE_LOAD        15
 #define MERGES_PER_REMOVE 2

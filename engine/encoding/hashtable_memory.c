@@ -32,8 +32,8 @@ static void give(struct hashtable *t, void *p) {
 // ---- chunks ------------------------------------------------------------------------------------
 
 /**
- * A block at a multiple of 64. The allocator would round up what is asked for with an alignment, but
- * blocks of these sizes lie well anyway.
+ * A block at a multiple of 64. The allocator would round up what is asked for with an alignment,
+ * but blocks of these sizes lie well anyway.
  */
 static uint64_t *chunk_new(struct hashtable *t, size_t step) {
     size_t bytes = rooms[step] * HASHTABLE__BUCKET_BYTES;

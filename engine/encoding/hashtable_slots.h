@@ -2,7 +2,7 @@
 //
 // Inside of hashtable.c and its neighbours: what a slot is, bit by bit, and which bucket a hash
 // belongs to. A bucket is a cache line of eight slots, filled from the front without gaps. When it
-// holds more than eight elements its last slot links to an array of the eighth and all further ones.
+// holds more than eight elements its last slot links to an array of the eighth and all others.
 //
 //   slot:  | tag (16) | address of the element (48 bits, even) |     0 = empty
 //   link:  | elements | address of the array + 1               |     only in a bucket's last slot
@@ -140,7 +140,7 @@ void hashtable__drop_bucket(struct hashtable *t);
 void hashtable__free_chunks(struct hashtable *t);
 /** Bytes of chunks and directory (hashtable_is_valid). */
 size_t hashtable__chunk_bytes(const struct hashtable *t);
-/** Adds to a bucket whose slots are all taken; its last element makes room for the link at first. */
+/** Adds to a bucket whose slots are taken; its last element makes room for the link at first. */
 void hashtable__overflow_add(struct hashtable *t, uint64_t *slots, uint64_t slot);
 /** Takes the last element out of the array of a bucket that has one. */
 void hashtable__overflow_pop(struct hashtable *t, uint64_t *slots);

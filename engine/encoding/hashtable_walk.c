@@ -8,8 +8,8 @@
 // moment these intervals are a partition of [0, 2^32): splitting a bucket halves one, merging joins
 // two halves. Invariant of a cursor c: every element that was there all the time and has r < c has
 // been visited. A step visits the whole bucket whose interval contains c; it begins at or before c,
-// so the interval's end is a cursor again. A cursor names no bucket, so the table may change at will
-// between steps.
+// so the interval's end is a cursor again. A cursor names no bucket, so the table may change at
+// will between steps.
 #include "engine/base/prefetch.h"
 #include "engine/encoding/hashtable_slots.h"
 
