@@ -438,7 +438,8 @@ static void make_legs(struct blocked *b, const struct block *block) {
         struct blocked_leg *leg = b->legs[i];
         struct key key = key_of(s->keyspace, b->argv[arg]);
         if (has_place(leg, key)) continue;
-        leg->places[leg->place_count++] = (struct place){.leg = leg, .key = key, .arg = arg};
+        leg->places[leg->place_count++] = (struct place){
+            .waiting.on_missing = block->on_missing, .leg = leg, .key = key, .arg = arg};
     }
 }
 
@@ -487,7 +488,8 @@ void blocked_begin(struct connection *conn, const struct command *spec, int argc
     mem_free(block->replaced);
     block->replaced = NULL;
     connection_work_begin(conn, &b->work);
-    if (block->timeout_ms > 0 && block->timeout_ms < (INT64_MAX - s->now_ns) / 1000000)
+    b->work.timed = block->timeout_ms > 0;
+    if (b->work.timed && block->timeout_ms < (INT64_MAX - s->now_ns) / 1000000)
         timers_set(&s->timers, &b->timer, s->now_ns + block->timeout_ms * 1000000, on_due);
     for (uint32_t i = 0; i < b->leg_count; i++) {
         struct blocked_leg *leg = b->legs[i];

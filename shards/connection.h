@@ -45,7 +45,8 @@ enum connection_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 /** What a connection in STALL_WORK waits for. First member of whatever that is. */
 struct work {
     struct connection *connection;
-    bool blocking; // a blocked client (WAIT): gives up when the client leaves
+    bool blocking; // a blocked client (WAIT, BLPOP): gives up when the client leaves
+    bool timed;    // ... and when some time is over
     void (*end)(struct work *work,
                 const char *error); // blocking: end now, with this error or (NULL) as if timed out
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/alloc.h"
+#include "engine/keyspace/waiting.h"
 #include "shards/fanout.h"
 #include "shards/session.h"
 
@@ -38,6 +39,8 @@ void summary_update(struct shard *s) {
     sum->expired = ks->stats.expired_keys;
     sum->evicted = ks->stats.evicted_keys;
     sum->dirty = ks->stats.dirty;
+    sum->waited_keys = keyspace_waited_keys(ks);
+    sum->waited_on_missing = keyspace_waited_on_missing(ks);
     sum->memory = keyspace_memory(ks);
     sum->keys = sum->expires = 0;
     sum->database_count = 0;
@@ -59,6 +62,7 @@ static void snapshot_clients(const struct shard *s, struct info_snapshot *snap) 
     snap->connections = s->connection_count;
     for (const struct connection *conn = s->connections.first; conn; conn = conn->next) {
         snap->blocked += conn->work && conn->work->blocking;
+        snap->timed += conn->work && conn->work->blocking && conn->work->timed;
         snap->client_memory += sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap;
         if (conn->in.cap > snap->input_max) snap->input_max = conn->in.cap;
         size_t output = conn->out.cap + conn->sending.cap;
@@ -100,6 +104,8 @@ static void add_keyspace(struct keyspace_summary *to, const struct keyspace_summ
     to->expired += from->expired;
     to->evicted += from->evicted;
     to->dirty += from->dirty;
+    to->waited_keys += from->waited_keys;
+    to->waited_on_missing += from->waited_on_missing;
     to->memory += from->memory;
     for (uint32_t i = 0; i < from->database_count; i++) {
         const struct database_summary *add = &from->databases[i];
@@ -124,6 +130,7 @@ static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *f
     add_keyspace(&to->keyspace, &from->keyspace);
     to->connections += from->connections;
     to->blocked += from->blocked;
+    to->timed += from->timed;
     to->client_memory += from->client_memory;
     if (from->input_max > to->input_max) to->input_max = from->input_max;
     if (from->output_max > to->output_max) to->output_max = from->output_max;

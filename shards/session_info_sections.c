@@ -113,9 +113,9 @@ static void write_clients(const struct info *info, struct buf *out) {
     put(out, "client_recent_max_output_buffer", info->total.output_max);
     put(out, "blocked_clients", info->total.blocked);
     put(out, "tracking_clients", 0);
-    put(out, "clients_in_timeout_table", 0);
-    put(out, "total_blocking_keys", 0);
-    put(out, "total_blocking_keys_on_nokey", 0);
+    put(out, "clients_in_timeout_table", info->total.timed);
+    put(out, "total_blocking_keys", info->total.keyspace.waited_keys);
+    put(out, "total_blocking_keys_on_nokey", info->total.keyspace.waited_on_missing);
 }
 
 // ---- memory ------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ void session_wait(struct session_call *call) {
     struct wait *wait = mem_calloc(sizeof *wait);
     wait->work.blocking = true;
     wait->work.end = end_wait;
+    wait->work.timed = end_ms > 0;
     connection_work_begin(conn, &wait->work);
     int64_t wait_ms = end_ms - s->now_ms;
     if (end_ms > 0 && wait_ms < (INT64_MAX - s->now_ns) / 1000000) // else as good as for ever

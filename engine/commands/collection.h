@@ -30,8 +30,9 @@ struct change {
 bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch);
 /**
  * Ends a change: stores the value that was made, keeps the account, tells who watches, deletes the
- * key when the value's length is 0 (a stream stays). `dirty`: how many changes Redis would count; 0:
- * nothing was changed (a fresh value of length 0 is freed, the account is kept right all the same).
+ * key when the value's length is 0 (a stream stays). `dirty`: how many changes Redis would count;
+ * 0: nothing was changed (a fresh value of length 0 is freed, the account is kept right all the
+ * same).
  */
 void change_close(struct change *ch, uint64_t dirty);
 
@@ -66,7 +67,7 @@ struct effect {
 /** Begins one; does nothing, like all that follows, when nobody takes effects. */
 void effect_begin(struct effect *e, struct cmd *c, const char *command);
 void effect_word(struct effect *e, const char *word);
-void effect_text(struct effect *e, struct slice text); // must live until effect_end
+void effect_text(struct effect *e, struct slice text); // lives until effect_end
 void effect_copy(struct effect *e, struct slice text); // is copied
 void effect_i64(struct effect *e, int64_t number);
 void effect_double(struct effect *e, double number); // so that it reads back as the same

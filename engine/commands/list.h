@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Commands over lists: declarations for the command table. Each follows the Redis documentation page
-// of its name; all run on the thread that was given the keys.
+// Declarations for the command table: commands over lists.
+// Each follows the Redis documentation page of its name. They run on the thread that was given the
+// keys, and know nothing but the keyspaces in their view.
 #ifndef TORC_ENGINE_COMMANDS_LIST_H
 #define TORC_ENGINE_COMMANDS_LIST_H
 

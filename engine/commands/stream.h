@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Commands over streams: declarations for the command table. Each follows the Redis documentation page
-// of its name; all run on the thread that was given the keys.
+// Declarations for the command table: commands over streams.
+// Each follows the Redis documentation page of its name. They run on the thread that was given the
+// keys, and know nothing but the keyspaces in their view.
 #ifndef TORC_ENGINE_COMMANDS_STREAM_H
 #define TORC_ENGINE_COMMANDS_STREAM_H
 

@@ -91,7 +91,7 @@ const char *entry_encoding_name(const struct entry *e);
 struct slice entry_key(const struct entry *e);
 /** Absolute expiry in milliseconds since the epoch, or ENTRY_NO_EXPIRE. */
 int64_t entry_expire_ms(const struct entry *e);
-/** When the entry, or the earliest part of its value (a hash field), expires; or ENTRY_NO_EXPIRE. */
+/** When the entry, or the earliest part of its value (a hash field), expires, or the same. */
 int64_t entry_due_ms(const struct entry *e);
 /** What key, value and expiry come to: equal for equal entries, whatever the encodings. */
 void entry_digest(const struct entry *e, struct digest *d);

@@ -16,7 +16,8 @@
 
 struct waiting_table {
     uint64_t count;
-    uint64_t mask; // chains - 1
+    uint64_t mask;       // chains - 1
+    uint64_t on_missing; // keys with somebody who waits for their deletion as well
     struct waiting_key **chains;
     struct waiting_key *ready_last;
 };
@@ -114,6 +115,7 @@ void keyspace_wait(struct keyspace *ks, uint32_t db, struct key key, struct wait
     else
         k->first = w;
     k->last = w;
+    if (w->on_missing && k->on_missing++ == 0) ks->waiting->on_missing++;
 }
 
 void keyspace_unwait(struct keyspace *ks, struct waiting *w) {
@@ -129,6 +131,7 @@ void keyspace_unwait(struct keyspace *ks, struct waiting *w) {
         k->last = w->previous;
     w->key = NULL;
     w->previous = w->next = NULL;
+    if (w->on_missing && --k->on_missing == 0) ks->waiting->on_missing--;
     if (k->first != NULL)
         ready_add(ks, k);
     else
@@ -137,6 +140,10 @@ void keyspace_unwait(struct keyspace *ks, struct waiting *w) {
 
 uint64_t keyspace_waited_keys(const struct keyspace *ks) {
     return ks->waiting != NULL ? ks->waiting->count : 0;
+}
+
+uint64_t keyspace_waited_on_missing(const struct keyspace *ks) {
+    return ks->waiting != NULL ? ks->waiting->on_missing : 0;
 }
 
 void waiting_touch(struct keyspace *ks, uint32_t db, struct key key) {
@@ -183,15 +190,19 @@ void waiting__free(struct waiting_table *t) {
 bool waiting__is_valid(const struct keyspace *ks) {
     const struct waiting_table *t = ks->waiting;
     if (t == NULL) return ks->ready == NULL;
-    uint64_t count = 0, ready = 0;
+    uint64_t count = 0, ready = 0, on_missing = 0;
     for (uint64_t i = 0; i <= t->mask; i++) {
         for (const struct waiting_key *k = t->chains[i]; k != NULL; k = k->next) {
             if ((k->hash & t->mask) != i || (k->first == NULL && !k->held)) return false;
             const struct waiting *before = NULL;
+            uint32_t missing = 0;
             for (const struct waiting *w = k->first; w != NULL; w = w->next) {
                 if (w->previous != before || w->key != k) return false;
+                missing += w->on_missing;
                 before = w;
             }
+            if (k->on_missing != missing) return false;
+            on_missing += missing > 0;
             if (k->last != before) return false;
             count++;
             ready += k->ready;
@@ -202,5 +213,5 @@ bool waiting__is_valid(const struct keyspace *ks) {
         if (k->ready_next == NULL && t->ready_last != k) return false;
         ready--;
     }
-    return ready == 0 && count == t->count && count > 0;
+    return ready == 0 && count == t->count && count > 0 && on_missing == t->on_missing;
 }

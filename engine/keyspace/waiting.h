@@ -17,8 +17,9 @@ struct waiting_key {
     struct waiting *first, *last;   // in the order in which they came
     uint64_t hash;
     uint32_t db, klen;
-    bool ready; // in the list
-    bool held;  // being walked: stays although its queue may be empty
+    uint32_t on_missing; // how many wait for the key's deletion as well
+    bool ready;          // in the list
+    bool held;           // being walked: stays although its queue may be empty
     char text[];
 };
 
@@ -26,14 +27,16 @@ struct waiting_key {
 struct waiting {
     struct waiting *previous, *next;
     struct waiting_key *key; // NULL: in no queue
+    bool on_missing;         // set before queueing up: waits for the key's deletion as well
 };
 
 /** Queues up for a key (its text is copied). */
 void keyspace_wait(struct keyspace *ks, uint32_t db, struct key key, struct waiting *w);
 /** Leaves the queue; the key counts as ready again for those who come behind. */
 void keyspace_unwait(struct keyspace *ks, struct waiting *w);
-/** Keys that somebody waits for. */
+/** Keys that somebody waits for; those of them whose deletion somebody waits for as well. */
 uint64_t keyspace_waited_keys(const struct keyspace *ks);
+uint64_t keyspace_waited_on_missing(const struct keyspace *ks);
 
 /** Says that a key may have what those wait for who wait for it, if any do. */
 void waiting_touch(struct keyspace *ks, uint32_t db, struct key key);

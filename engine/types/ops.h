@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What each encoding of a collection does for value.c. Every type's file defines one of these for
-// each of its encodings. Constant data. Invariant: `memory` and `length` cost no more than a look.
+// each of its encodings. Constant data, any thread. Invariant: `memory` and `length` cost no more
+// than a look; `free` may run on another thread than the one that made the object.
 #ifndef TORC_ENGINE_TYPES_OPS_H
 #define TORC_ENGINE_TYPES_OPS_H
 

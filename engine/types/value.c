@@ -91,7 +91,10 @@ static const struct value_ops *ops_of(struct value v) {
     return encodings[v.encoding];
 }
 
-void value_free(struct value v) { ops_of(v)->free(v.object); }
+void value_free(struct value v) {
+    void (*free_object)(void *object) = ops_of(v)->free;
+    free_object(v.object);
+}
 
 struct value value_copy(struct value v) {
     return (struct value){.encoding = v.encoding, .object = ops_of(v)->copy(v.object)};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Queues of those who wait for keys: order, readiness, leaving while somebody walks the queue, and
-// random operations beside a model. One thread; each test owns its keyspace.
+// random operations beside a model. One thread; each test owns its keyspace. The invariants are
+// walked after each change.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,7 @@ static void leave(struct keyspace *ks, struct waiting *w) {
     assert_true(waiting__is_valid(ks));
 }
 
-/** Takes the next ready key, which must have this name (NULL: there is none), and is done with it. */
+/** Takes the next ready key, which must have this name (NULL: none is), and is done with it. */
 static void expect_ready(struct keyspace *ks, const char *name) {
     struct waiting_key *k = waiting_next_ready(ks);
     if (name == NULL) {
