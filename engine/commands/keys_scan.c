@@ -16,7 +16,8 @@
 
 #define POSITION_MASK ((UINT64_C(1) << TABLE_CURSOR_BITS) - 1)
 #define SHARDS_MAX    (1 << (53 - TABLE_CURSOR_BITS))
-#define RANDOM_TRIES  100 // of RANDOMKEY among keys that it may not delete although they are expired
+// Of RANDOMKEY among keys that it may not delete although they are expired.
+#define RANDOM_TRIES  100
 
 // ---- KEYS --------------------------------------------------------------------------------------
 
