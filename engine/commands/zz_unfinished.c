@@ -163,12 +163,6 @@ const struct value_ops tlist_listpack_ops = {.type = ENTRY_LIST, .name = "listpa
 __attribute__((weak))
 const struct value_ops tlist_quicklist_ops = {.type = ENTRY_LIST, .name = "quicklist"};
 __attribute__((weak))
-const struct value_ops tset_intset_ops = {.type = ENTRY_SET, .name = "intset"};
-__attribute__((weak))
-const struct value_ops tset_listpack_ops = {.type = ENTRY_SET, .name = "listpack"};
-__attribute__((weak))
-const struct value_ops tset_hashtable_ops = {.type = ENTRY_SET, .name = "hashtable"};
-__attribute__((weak))
 const struct value_ops thash_listpack_ops = {.type = ENTRY_HASH, .name = "listpack"};
 __attribute__((weak))
 const struct value_ops thash_listpack_ex_ops = {.type = ENTRY_HASH, .name = "listpackex"};

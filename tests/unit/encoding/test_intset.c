@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Intsets: the bytes of Redis's format, widths at their boundaries, random changes against a model,
-// seeking, and refusal of malformed bytes. Single-threaded; random choices follow from a fixed seed.
+// seeking, and refusal of malformed bytes. After each change the invariants are walked.
+// Single-threaded; random choices follow from a fixed seed.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
