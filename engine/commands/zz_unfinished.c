@@ -168,8 +168,4 @@ __attribute__((weak))
 const struct value_ops thash_listpack_ex_ops = {.type = ENTRY_HASH, .name = "listpackex"};
 __attribute__((weak))
 const struct value_ops thash_hashtable_ops = {.type = ENTRY_HASH, .name = "hashtable"};
-__attribute__((weak))
-const struct value_ops tzset_listpack_ops = {.type = ENTRY_ZSET, .name = "listpack"};
-__attribute__((weak))
-const struct value_ops tzset_skiplist_ops = {.type = ENTRY_ZSET, .name = "skiplist"};
 __attribute__((weak)) const struct value_ops tstream_ops = {.type = ENTRY_STREAM, .name = "stream"};

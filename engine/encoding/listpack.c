@@ -314,13 +314,23 @@ uint8_t *listpack_prepend(uint8_t *lp, struct slice text) {
     return insert_coded(lp, LISTPACK_HEADER, 0, &c);
 }
 
+static uint8_t *insert_before(uint8_t *lp, const uint8_t *p, const struct coded *c, uint8_t **at) {
+    size_t offset = p != NULL ? (size_t)(p - lp) : listpack_bytes(lp) - 1;
+    lp = insert_coded(lp, offset, 0, c);
+    if (at != NULL) *at = lp + offset;
+    return lp;
+}
+
 uint8_t *listpack_insert(uint8_t *lp, uint8_t *p, struct slice text, uint8_t **at) {
     struct coded c;
     code(&c, text);
-    size_t offset = p != NULL ? (size_t)(p - lp) : listpack_bytes(lp) - 1;
-    lp = insert_coded(lp, offset, 0, &c);
-    if (at != NULL) *at = lp + offset;
-    return lp;
+    return insert_before(lp, p, &c, at);
+}
+
+uint8_t *listpack_insert_i64(uint8_t *lp, uint8_t *p, int64_t number, uint8_t **at) {
+    struct coded c;
+    code_i64(&c, number);
+    return insert_before(lp, p, &c, at);
 }
 
 static uint8_t *replace_coded(uint8_t *lp, uint8_t **p, const struct coded *c) {

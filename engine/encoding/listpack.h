@@ -76,6 +76,7 @@ uint8_t *listpack_prepend(uint8_t *lp, struct slice text);
 uint8_t *listpack_append_i64(uint8_t *lp, int64_t number);
 /** Inserts before p (NULL: at the end). *at, when not NULL: the new element's place. */
 uint8_t *listpack_insert(uint8_t *lp, uint8_t *p, struct slice text, uint8_t **at);
+uint8_t *listpack_insert_i64(uint8_t *lp, uint8_t *p, int64_t number, uint8_t **at);
 /** Replaces the element at *p; *p becomes its place. */
 uint8_t *listpack_replace(uint8_t *lp, uint8_t **p, struct slice text);
 uint8_t *listpack_replace_i64(uint8_t *lp, uint8_t **p, int64_t number);
