@@ -93,8 +93,8 @@ struct ranked_place {
 /** The place with this rank. */
 struct ranked_place ranked_at(const struct ranked *t, size_t rank);
 /**
- * The first place whose score is at least `score`, or above it (`above`). Returns its rank, which is
- * the number of elements before; `place` may be NULL.
+ * The first place whose score is at least `score`, or above it (`above`). Returns its rank, which
+ * is the number of elements before; `place` may be NULL.
  */
 size_t ranked_seek_score(const struct ranked *t, double score, bool above,
                          struct ranked_place *place);
