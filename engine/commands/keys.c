@@ -134,6 +134,6 @@ void keys_swapdb(struct cmd *c) {
     }
     struct keyspace *ks;
     for (uint32_t i = 0; a != b && (ks = keyspace_at(c->view, i)) != NULL; i++)
-        keyspace_swap(ks, (uint32_t)a, (uint32_t)b);
+        keyspace_swap(ks, (uint32_t)a, (uint32_t)b, c->now_ms);
     reply_ok(c->reply);
 }

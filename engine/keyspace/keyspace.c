@@ -300,18 +300,37 @@ void keyspace_tables_free(struct keyspace_tables *tables) {
     mem_free(tables);
 }
 
-static bool exists_in_either(void *context, struct key key) {
-    struct db **dbs = context;
-    return db_find(dbs[0], key).entry != NULL || db_find(dbs[1], key).entry != NULL;
+/** Two databases about to change places, and the time for which keys have expired or not. */
+struct swap {
+    struct db *dbs[2];
+    int64_t now_ms;
+};
+
+/** Whether the swap changes the key. One that has expired is absent: it is not swapped at all. */
+static bool is_swapped(void *context, struct key key) {
+    const struct swap *swap = context;
+    bool exists = false;
+    for (int i = 0; i < 2; i++) {
+        struct table_ref ref = db_find(swap->dbs[i], key);
+        if (ref.entry == NULL) continue;
+        int64_t expire_ms = entry_expire_ms(ref.entry);
+        if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < swap->now_ms) {
+            db_remove(swap->dbs[i], key, ref, DB_EXPIRED);
+        } else {
+            exists = true;
+        }
+    }
+    return exists;
 }
 
-void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b) {
+void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b, int64_t now_ms) {
     ASSERT(a < ks->ndbs && b < ks->ndbs);
     if (a == b) return;
     struct db *dbs[2] = {&ks->dbs[a], &ks->dbs[b]};
     if (ks->watches != NULL) {
-        watch__touch_where(ks->watches, a, exists_in_either, dbs);
-        watch__touch_where(ks->watches, b, exists_in_either, dbs);
+        struct swap swap = {{dbs[0], dbs[1]}, now_ms};
+        watch__touch_where(ks->watches, a, is_swapped, &swap);
+        watch__touch_where(ks->watches, b, is_swapped, &swap);
     }
     waiting_touch_all(ks, a);
     waiting_touch_all(ks, b);

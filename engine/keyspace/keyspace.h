@@ -166,9 +166,9 @@ void keyspace_tables_free(struct keyspace_tables *tables);
 bool keyspace_free_step(struct keyspace *ks, uint32_t budget);
 /**
  * Exchanges two databases; watchers of keys that exist in either (and whose content thereby
- * changes) are told.
+ * changes) are told. Watched keys that have expired are removed before.
  */
-void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b);
+void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b, int64_t now_ms);
 
 /**
  * Active expiry: removes entries whose time has come, in bounded steps: returns after about

@@ -100,7 +100,7 @@ static void change_key(struct run *r, uint32_t what, uint32_t d, uint32_t number
 }
 
 static void swap(struct run *r, uint32_t a, uint32_t b) {
-    keyspace_swap(r->ks, a, b);
+    keyspace_swap(r->ks, a, b, 0);
     struct model was = r->m;
     memcpy(r->m.in[a], was.in[b], sizeof(was.in[a]));
     memcpy(r->m.in[b], was.in[a], sizeof(was.in[b]));

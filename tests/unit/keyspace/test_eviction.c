@@ -261,7 +261,7 @@ static void test_candidates_may_go_otherwise(void **state) {
     keyspace_flush(ks, UINT32_MAX);
     assert_false(evict(ks, &rules));
     set(ks, 2, 5, 0, ENTRY_NO_EXPIRE);
-    keyspace_swap(ks, 2, 3);
+    keyspace_swap(ks, 2, 3, 0);
     assert_true(evict(ks, &rules));
     assert_int_equal(db_count(&ks->dbs[3]), 0);
     keyspace_free(ks);

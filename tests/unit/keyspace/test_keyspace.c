@@ -195,7 +195,7 @@ static void test_flush_and_swap_tell_watchers_of_keys_that_existed(void **state)
     watch(ks, 0, "none", &flags[2]);
     watch(ks, 0, "b", &flags[3]);
     watch(ks, 2, "a", &flags[4]);
-    keyspace_swap(ks, 0, 1);
+    keyspace_swap(ks, 0, 1, 0);
     assert_true(flags[0] && flags[1] && flags[3]);
     assert_false(flags[2] || flags[4]);
     assert_non_null(get(ks, 1, "a").entry);
@@ -215,6 +215,26 @@ static void test_flush_and_swap_tell_watchers_of_keys_that_existed(void **state)
     assert_int_equal(told.tables, 2);
     assert_int_equal(ks->memory, 0);
     assert_int_equal(keyspace_memory(ks), 0);
+    assert_true(keyspace_is_valid(ks));
+    keyspace_free(ks);
+}
+
+static void test_a_swap_does_not_change_what_has_expired(void **state) {
+    (void)state;
+    struct told told;
+    struct keyspace *ks = make(&told);
+    set(ks, 0, "a", SLICE_LITERAL("1"), START_MS);
+    set(ks, 0, "due", SLICE_LITERAL("1"), START_MS);
+    set(ks, 1, "due", SLICE_LITERAL("1"), START_MS + 1);
+    _Atomic bool flags[2] = {false, false};
+    watch(ks, 1, "a", &flags[0]);
+    watch(ks, 1, "due", &flags[1]);
+    keyspace_swap(ks, 0, 1, START_MS + 1); // a key lives through its last millisecond
+    assert_false(flags[0]);
+    assert_true(flags[1]);
+    assert_null(get(ks, 1, "a").entry);
+    assert_null(get(ks, 1, "due").entry);
+    assert_non_null(get(ks, 0, "due").entry);
     assert_true(keyspace_is_valid(ks));
     keyspace_free(ks);
 }
@@ -409,7 +429,7 @@ static void test_random_operations_agree_with_a_reference(void **state) {
         }
         if (random_below(&r, 20000) == 0) {
             uint32_t a = (uint32_t)random_below(&r, DBS), b = (uint32_t)random_below(&r, DBS);
-            keyspace_swap(ks, a, b);
+            keyspace_swap(ks, a, b, 0);
             struct model *copy = malloc(sizeof(*copy));
             memcpy(copy, m, sizeof(*m));
             memcpy(m->in[a], copy->in[b], sizeof(m->in[a]));
@@ -446,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_watches_see_changes_of_their_key_only),
         cmocka_unit_test(test_many_watches),
         cmocka_unit_test(test_flush_and_swap_tell_watchers_of_keys_that_existed),
+        cmocka_unit_test(test_a_swap_does_not_change_what_has_expired),
         cmocka_unit_test(test_a_million_keys_of_one_second_go_in_bounded_steps),
         cmocka_unit_test(test_far_expiry_comes_at_its_time),
         cmocka_unit_test(test_clocks_may_jump_either_way),

@@ -82,11 +82,11 @@ static void changes_of_the_keyspace_are_seen(void **state) {
     expect_ready(ks, "a");
     db_delete(db, key, db_find(db, key));
     expect_ready(ks, "a");
-    keyspace_swap(ks, 0, 1);
+    keyspace_swap(ks, 0, 1, 0);
     assert_non_null(ks->ready);
     assert_true(keyspace_is_valid(ks));
     while (ks->ready != NULL) waiting_done(ks, waiting_next_ready(ks));
-    keyspace_swap(ks, 2, 3);
+    keyspace_swap(ks, 2, 3, 0);
     assert_null(ks->ready);
     leave(ks, &a);
     leave(ks, &b);
