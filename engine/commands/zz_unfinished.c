@@ -7,7 +7,6 @@
 #include "engine/commands/geo.h"
 #include "engine/commands/hash.h"
 #include "engine/commands/hll.h"
-#include "engine/commands/list.h"
 #include "engine/commands/set.h"
 #include "engine/commands/sort.h"
 #include "engine/commands/stream.h"
@@ -15,28 +14,6 @@
 
 #define UNFINISHED(name) \
     __attribute__((weak)) void name(struct cmd *c) { reply_error(c->reply, "ERR not there yet"); }
-UNFINISHED(list_blmove)
-UNFINISHED(list_blmpop)
-UNFINISHED(list_blpop)
-UNFINISHED(list_brpop)
-UNFINISHED(list_brpoplpush)
-UNFINISHED(list_lindex)
-UNFINISHED(list_linsert)
-UNFINISHED(list_llen)
-UNFINISHED(list_lmove)
-UNFINISHED(list_lmpop)
-UNFINISHED(list_lpop)
-UNFINISHED(list_lpos)
-UNFINISHED(list_lpush)
-UNFINISHED(list_lpushx)
-UNFINISHED(list_lrange)
-UNFINISHED(list_lrem)
-UNFINISHED(list_lset)
-UNFINISHED(list_ltrim)
-UNFINISHED(list_rpop)
-UNFINISHED(list_rpoplpush)
-UNFINISHED(list_rpush)
-UNFINISHED(list_rpushx)
 UNFINISHED(zset_bzmpop)
 UNFINISHED(zset_bzpopmax)
 UNFINISHED(zset_bzpopmin)
@@ -158,10 +135,6 @@ UNFINISHED(stream_xrevrange)
 UNFINISHED(stream_xsetid)
 UNFINISHED(stream_xtrim)
 
-__attribute__((weak))
-const struct value_ops tlist_listpack_ops = {.type = ENTRY_LIST, .name = "listpack"};
-__attribute__((weak))
-const struct value_ops tlist_quicklist_ops = {.type = ENTRY_LIST, .name = "quicklist"};
 __attribute__((weak))
 const struct value_ops thash_listpack_ops = {.type = ENTRY_HASH, .name = "listpack"};
 __attribute__((weak))
