@@ -29,6 +29,16 @@ struct value collection_find(struct cmd *c, struct slice key, enum entry_type *t
     return entry_value(f.ref.entry);
 }
 
+struct random *collection_random(const struct cmd *c, int arg, struct random *own) {
+    struct random *shared = &cmd_db(c, c->argv[arg])->keyspace->random;
+    if (!c->view->frozen) return shared;
+    // Calls of one moment differ by where their words and their replies lie.
+    uint64_t place = (uintptr_t)c->argv[arg].p & 0xfff;
+    random_init(own, shared->s[0] ^ (uint64_t)c->now_us ^ place << 48 ^
+                         (uint64_t)c->reply->out->len << 24);
+    return own;
+}
+
 bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch) {
     ASSERT(type != ENTRY_STRING && !c->view->frozen);
     ch->c = c;

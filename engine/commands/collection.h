@@ -9,6 +9,7 @@
 #define TORC_ENGINE_COMMANDS_COLLECTION_H
 
 #include "engine/commands/command.h"
+#include "engine/encoding/listpack.h"
 #include "engine/types/value.h"
 
 /**
@@ -18,6 +19,20 @@
 bool collection_read(struct cmd *c, int arg, enum entry_type type, struct value *v);
 /** The same for a key by its text (SORT's and ZUNIONSTORE's keys, for instance), any type. */
 struct value collection_find(struct cmd *c, struct slice key, enum entry_type *type);
+
+/** What stands at an element, as a bulk string. */
+static inline void collection_reply_item(struct reply *r, const struct listpack_item *item) {
+    if (item->is_int)
+        reply_bulk_int(r, item->number);
+    else
+        reply_bulk_slice(r, item->text);
+}
+
+/**
+ * The generator to choose elements of the key at `arg` with: its keyspace's own, or, where that may
+ * not be moved on because the view is frozen, *own, seeded for this call.
+ */
+struct random *collection_random(const struct cmd *c, int arg, struct random *own);
 
 /** A collection that is being changed. */
 struct change {

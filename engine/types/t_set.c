@@ -2,8 +2,8 @@
 //
 // Sets: adding and removing in each encoding, and going from one to the next at Redis's thresholds.
 // Runs on the thread that owns the value; no state of its own. Invariant: an intset or a listpack
-// is a bare block; a table's counter of element bytes is the sum of their blocks. Walking, looking up
-// many and value_ops are in t_set_walk.c; t_set_table.h is what both share.
+// is a bare block; a table's counter of element bytes is the sum of their blocks. Walking, looking
+// up many and value_ops are in t_set_walk.c; t_set_table.h is what both share.
 #include "engine/types/t_set.h"
 
 #include "engine/base/alloc.h"
@@ -34,11 +34,14 @@ struct set_table *tset__table_new(void) {
     return s;
 }
 
-bool tset__table_add(struct set_table *s, struct slice member) {
-    uint64_t hash = hashtable_hash(member);
+static bool table_add_hashed(struct set_table *s, struct slice member, uint64_t hash) {
     if (hashtable_find_hashed(&s->table, member, hash) != NULL) return false;
     hashtable_add_hashed(&s->table, element_new(s, member), hash);
     return true;
+}
+
+bool tset__table_add(struct set_table *s, struct slice member) {
+    return table_add_hashed(s, member, hashtable_hash(member));
 }
 
 static bool table_remove(struct set_table *s, struct slice member) {
@@ -208,6 +211,24 @@ bool tset_add_item(struct value *v, const struct listpack_item *member,
         return intset_add_number(v, member->number, limits);
     char scratch[NUM_I64_TEXT_MAX];
     return tset_add(v, tset_text(member, scratch), limits);
+}
+
+size_t tset_add_window(struct value *v, struct tset_window *w, uint32_t which,
+                       const struct value_limits *limits) {
+    size_t added = 0;
+    char scratch[NUM_I64_TEXT_MAX];
+    if (v->encoding == ENC_SET_HASHTABLE) {
+        which &= ~tset_has_window(*v, w, which); // which also hashes them, and loads what follows
+        for (; which != 0; which &= which - 1) {
+            unsigned i = (unsigned)__builtin_ctz(which);
+            struct slice text = tset_text(&w->items[i], scratch);
+            added += table_add_hashed(v->object, text, w->hashes[i]);
+        }
+        return added;
+    }
+    for (; which != 0; which &= which - 1)
+        added += tset_add_item(v, &w->items[__builtin_ctz(which)], limits);
+    return added;
 }
 
 // ---- removing ----------------------------------------------------------------------------------

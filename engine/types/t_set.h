@@ -54,6 +54,9 @@ struct tset_window {
 };
 /** Of those members that have a bit in `which`, the bits of those that v has. */
 uint32_t tset_has_window(struct value v, struct tset_window *w, uint32_t which);
+/** Adds those members that have a bit in `which`; returns how many were absent. */
+size_t tset_add_window(struct value *v, struct tset_window *w, uint32_t which,
+                       const struct value_limits *limits);
 /** Starts the loads that adding, removing or finding these texts will wait for. */
 void tset_prefetch(struct value v, const struct slice *members, int count);
 
