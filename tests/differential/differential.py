@@ -8,8 +8,8 @@ compare.py lists each such difference by name. On a difference the seed and the 
 that show it are printed, and the exit code is 1.
 """
 import argparse
+import os
 import pathlib
-import shutil
 import sys
 import time
 
@@ -22,6 +22,16 @@ from generator import Generator  # noqa: E402
 from lib.server import Server, default_binary, redis_version  # noqa: E402
 
 
+# Where compact encodings end, so that short streams get there.
+SMALL = {
+    "list-max-listpack-size": "8", "list-compress-depth": "1", "set-max-intset-entries": "12",
+    "set-max-listpack-entries": "12", "set-max-listpack-value": "32",
+    "hash-max-listpack-entries": "12", "hash-max-listpack-value": "32",
+    "zset-max-listpack-entries": "12", "zset-max-listpack-value": "32",
+    "stream-node-max-entries": "5", "stream-node-max-bytes": "500", "hll-sparse-max-bytes": "200",
+}
+
+
 def arguments(argv):
     """The parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -30,11 +40,16 @@ def arguments(argv):
     parser.add_argument("--resp", type=int, choices=(2, 3), default=2)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--io-backend", default="auto")
-    parser.add_argument("--oracle", default=shutil.which("redis-server") or "redis-server")
+    parser.add_argument("--oracle", 
+                        default=os.environ.get("TORC_ORACLE") or "redis-server")
     parser.add_argument("--torc", default=default_binary())
     parser.add_argument("--batch", type=int, default=100, help="average commands in a pipeline")
     parser.add_argument("--epoch", type=int, default=50000,
                         help="commands between two comparisons of the whole keyspace")
+    parser.add_argument("--families", type=lambda text: text.split(","), default=None,
+                        help="only these, separated by commas: files of families/")
+    parser.add_argument("--limits", choices=("default", "small"), default="default",
+                        help="small: compact encodings end early")
     parser.add_argument("--keep-going", action="store_true",
                         help="go on after a difference and list all kinds at the end")
     parser.add_argument("--no-shrink", action="store_true")
@@ -47,11 +62,8 @@ def run_step(pair, step, in_multi):
     if kind == "batch":
         pair.run(connection, step[2], in_multi[connection])
         return len(step[2])
-    if kind == "scan":
-        oracle, torc = pair.scan_all(connection, step[2])
-        if isinstance(oracle, set) and isinstance(torc, set):
-            oracle, torc = sorted(oracle - torc)[:20], sorted(torc - oracle)[:20]
-        pair.require([b"SCAN", b"0"] + step[2], oracle, torc)
+    if kind in driver.ALONE:
+        driver.run_alone(pair, connection, step[2], kind)
         return 1
     pair.run(connection, step[2], False)
     time.sleep(0.03)
@@ -61,7 +73,8 @@ def run_step(pair, step, in_multi):
 
 def run(options, pair, out=sys.stdout):
     """Run the whole stream; the list of (difference, minimal commands) found."""
-    generator = Generator(options.seed, options.batch)
+    generator = Generator(options.seed, options.batch, options.families,
+                          redis_version(options.oracle) or (7, 2))
     found, done, epoch_start, kinds = [], 0, 0, {}
     started = time.monotonic()
     for step in generator.steps():
@@ -123,14 +136,17 @@ def report(options, pair, difference, out):
 
 def start_pair(options):
     """Both servers and the connections to them: (pair, oracle, torc)."""
-    oracle = Server(binary=options.oracle)
+    limits = SMALL if options.limits == "small" else {}
+    version = redis_version(options.oracle)
+    known = {name: value for name, value in limits.items()
+             if version >= (7, 2) or not name.startswith("set-max-listpack")}
+    oracle = Server(known, binary=options.oracle)
     try:
-        torc = Server({"shards": options.shards, "io-backend": options.io_backend},
+        torc = Server({"shards": options.shards, "io-backend": options.io_backend, **limits},
                       binary=options.torc)
     except BaseException:
         oracle.stop()
         raise
-    version = redis_version(options.oracle)
     addresses = [("127.0.0.1", oracle.port), ("127.0.0.1", torc.port)]
     return driver.Pair(addresses, options.resp, known=version and version < (7, 2)), oracle, torc
 

@@ -20,8 +20,9 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
 import compare  # noqa: E402
 import differential  # noqa: E402
 import driver  # noqa: E402
+import laws  # noqa: E402
 from generator import Generator  # noqa: E402
-from lib.resp import Client, Error, encode  # noqa: E402
+from lib.resp import Client, Double, Error, encode  # noqa: E402
 from lib.server import Server, default_binary, redis_version  # noqa: E402
 
 COMMANDS = os.environ.get("TORC_DIFFERENTIAL_COMMANDS", "40000")
@@ -34,13 +35,14 @@ needs_oracle = pytest.mark.skipif(not ORACLE, reason="needs a redis-server to co
 @needs_oracle
 @pytest.mark.parametrize("protocol", ["2", "3"])
 @pytest.mark.parametrize("shards", ["1", "4"])
-@pytest.mark.parametrize("backend", ["auto", "epoll"])
-def test_random_commands_agree(shards, protocol, backend):
+@pytest.mark.parametrize("backend, limits", [("auto", "default"), ("epoll", "small")])
+def test_random_commands_agree(shards, protocol, backend, limits):
     if redis_version(default_binary()) and (shards, backend) != ("1", "auto"):
         pytest.skip("shards and backends are torc's")
     out = io.StringIO()
     code = differential.main(["--commands", COMMANDS, "--seed", SEED, "--resp", protocol,
                               "--shards", shards, "--io-backend", backend,
+                              "--limits", limits,
                               "--oracle", ORACLE], out)
     assert code == 0, out.getvalue()
 
@@ -61,9 +63,37 @@ def test_same_seed_same_stream():
     ("milliseconds", 5000, 15000, False), ("set", [b"a", b"b"], [b"b", b"a"], True),
     ("set", [b"a"], [b"a", b"a"], False), ("presence", b"k1", b"k2", True),
     ("presence", b"k1", None, False), ("exec", [1], [2], False), ("exec", None, [], False),
+    ("set", [b"a"], {b"a"}, False), ("set", [[b"b", b"1"], [b"a", b"2"]], [[b"a", b"2"],
+                                                                          [b"b", b"1"]], True),
+    ("pairs", [b"a", b"1", b"b", b"2"], [b"b", b"2", b"a", b"1"], True),
+    ("pairs", [b"a", b"1", b"b", b"2"], [b"b", b"1", b"a", b"2"], False),
+    ("idle", [[b"1-0", b"c", 5, 1]], [[b"1-0", b"c", 9, 1]], True),
+    ("idle", [[b"1-0", b"c", 5, 1]], [[b"1-0", b"c", 5, 2]], False),
+    ("idle", [[b"1-0", b"c", 5, 1]], [[b"1-0", b"c", 50000, 1]], False),
+    ("xinfo", [b"length", 5, b"radix-tree-keys", 1], [b"length", 5, b"radix-tree-keys", 2], True),
+    ("xinfo", [b"length", 5, b"radix-tree-keys", 1], [b"length", 6, b"radix-tree-keys", 1], False),
+    ("xinfo", {b"idle": -1}, {b"idle": 0}, False), ("xinfo", {b"idle": 1}, {b"idle": 3}, True),
+    (None, Double("0.1"), Double("0.10"), False), (None, Double("0.1"), Double("0.1"), True),
 ])
 def test_comparison(how, a, b, agree):
     assert compare.same(how, a, b) is agree
+
+
+MEMBERS = {b"a": b"1", b"b": b"2", b"c": b"3"}
+
+
+@pytest.mark.parametrize("args, reply, right", [
+    ("SPOP k", b"a", True), ("SPOP k", b"x", False), ("SPOP k", None, False),
+    ("SPOP k 2", [b"a", b"c"], True), ("SPOP k 2", [b"a"], False), ("SPOP k 2", [b"a", b"a"], False),
+    ("SPOP k 9", [b"a", b"c"], False), ("SRANDMEMBER k -4", [b"a"] * 4, True),
+    ("SRANDMEMBER k -4", [b"a"] * 3, False), ("SRANDMEMBER k -1", [b"x"], False),
+    ("HRANDFIELD k 2 WITHVALUES", [b"a", b"1", b"b", b"2"], True),
+    ("HRANDFIELD k 2 WITHVALUES", [[b"a", b"1"], [b"b", b"2"]], True),
+    ("HRANDFIELD k 2 WITHVALUES", [b"a", b"1", b"b", b"1"], False),
+])
+def test_laws(args, reply, right):
+    words = args.encode().split()
+    assert laws.picked_right(reply, words, MEMBERS, len(words) > 3) is right
 
 
 def test_exec_compares_by_queued_command():

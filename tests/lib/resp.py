@@ -32,6 +32,25 @@ class Error(str):
     __hash__ = str.__hash__
 
 
+class Double(float):
+    """A RESP3 double: a number; two of them are equal when they are written alike."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text):
+        self = float.__new__(cls, text)
+        self.text = text
+        return self
+
+    def __eq__(self, other):
+        return self.text == other.text if isinstance(other, Double) else float(self) == other
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = float.__hash__
+
+
 class Push(list):
     """An out-of-band RESP3 push message."""
 
@@ -267,7 +286,7 @@ _PARSERS = {
     b"*": _array,
     b"_": lambda client, rest: None,
     b"#": lambda client, rest: {b"t": True, b"f": False}[rest],
-    b",": lambda client, rest: float(rest),
+    b",": lambda client, rest: Double(rest),
     b"(": lambda client, rest: int(rest),
     b"=": lambda client, rest: Verbatim(client._bytes(int(rest))[4:]),
     b"!": lambda client, rest: Error(client._bytes(int(rest)).decode()),
