@@ -143,24 +143,6 @@ def timeout_text(args, oracle, torc):
             and is_error(torc, "ERR timeout is out of range"))
 
 
-def without(reply, names):
-    """An answer of XINFO without some of its fields."""
-    if isinstance(reply, dict):
-        return {key: without(value, names) for key, value in reply.items() if key not in names}
-    if not isinstance(reply, list):
-        return reply
-    if reply and len(reply) % 2 == 0 and isinstance(reply[0], bytes):
-        return [without(item, names) for pair in zip(reply[::2], reply[1::2])
-                for item in pair if pair[0] not in names]
-    return [without(item, names) for item in reply]
-
-
-def consumer_times(args, oracle, torc):
-    """What XINFO tells of consumers."""
-    new = (b"inactive", b"active-time")
-    return args[0] == b"xinfo" and same_info(without(oracle, new), without(torc, new))
-
-
 def rank_range(args, oracle, torc):
     """LPOS with a RANK that has no counterpart."""
     return (args[0] == b"lpos" and b"-9223372036854775808" in args
@@ -182,9 +164,6 @@ KNOWN_DIFFERENCES = [
           "7.0 had quicklists of one node and hash tables where 7.2 has listpacks",
           compact_encoding),
     Known("timeouts that are infinite", "7.0 called them negative", timeout_text),
-    Known("when consumers were active",
-          "7.2 added inactive and active-time to XINFO CONSUMERS and XINFO STREAM FULL",
-          consumer_times),
     Known("LPOS RANK -9223372036854775808", "7.0 negated it, 7.2 refuses it", rank_range),
 ]
 

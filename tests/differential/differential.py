@@ -40,8 +40,7 @@ def arguments(argv):
     parser.add_argument("--resp", type=int, choices=(2, 3), default=2)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--io-backend", default="auto")
-    parser.add_argument("--oracle", 
-                        default=os.environ.get("TORC_ORACLE") or "redis-server")
+    parser.add_argument("--oracle", default=os.environ.get("TORC_ORACLE") or "redis-server")
     parser.add_argument("--torc", default=default_binary())
     parser.add_argument("--batch", type=int, default=100, help="average commands in a pipeline")
     parser.add_argument("--epoch", type=int, default=50000,

@@ -294,7 +294,7 @@ class Pair:
                 commands = []
                 for key, kind in zip(some, self.types_of(some)):
                     commands += [([word if word is not KEY else key for word in read], how)
-                                 for read, how in READ[kind]]
+                                 for read, how in READ[kind] if how != "xinfo" or not self.known]
                     commands += [([b"OBJECT", b"ENCODING", key], None),
                                  ([b"PEXPIRETIME", key], "milliseconds")]
                 self.run(0, commands, False)

@@ -130,8 +130,8 @@ class Keys(Parts):
 
     def do_scan_error(self):
         return [b"SCAN"] + self.pick([[b"abc"], [b"0", b"COUNT", b"0"], [b"0", b"COUNT", b"x"],
-                                      [b"0", b"MATCH"], [b"0", b"BOGUS"], [b"0", b"COUNT", b"-5"], [],
-                                      [b"1.5"], [b" 0"], [b"99999999999999999999999"],
+                                      [b"0", b"MATCH"], [b"0", b"BOGUS"], [b"0", b"COUNT", b"-5"],
+                                      [], [b"1.5"], [b" 0"], [b"99999999999999999999999"],
                                       [b"0", b"COUNT", b"9223372036854775808"]]), None
 
 

@@ -37,8 +37,8 @@ class Streams(Parts):
         if r < 0.95:
             return self.pick([b"0", b"0-0", b"0-1", b"1-1", b"18446744073709551615",
                               b"18446744073709551615-18446744073709551615"])
-        return self.pick([b"", b"abc", b"-", b"1-", b"-1", b"1-1-1", b"1-x", b"18446744073709551616",
-                          b"1-18446744073709551616", b"01-1", b"+", b"$", b"*", b">"])
+        return self.pick([b"", b"abc", b"-", b"1-", b"-1", b"1-1-1", b"1-x", b"01-1", b"+", b"$",
+                          b"18446744073709551616", b"1-18446744073709551616", b"*", b">"])
 
     def new_id(self):
         """An id to add."""
@@ -141,7 +141,7 @@ class Streams(Parts):
             if self.random() < 0.3:
                 args += [self.option(b"ENTRIESREAD"), self.number()]
             return args, None
-        if r < 0.7:
+        if r < 0.7 and self.version >= (7, 2):
             return [self.option(b"CREATECONSUMER"), self.stream_key(), self.group(),
                     self.consumer()], None
         if r < 0.85:
@@ -207,6 +207,8 @@ class Streams(Parts):
 
     def do_xinfo(self):
         r = self.random()
+        if self.version < (7, 2):  # counts consumers, and what groups have to read, otherwise
+            return [b"STREAM", self.stream_key()], "xinfo"
         if r < 0.4:
             args = [self.option(b"STREAM"), self.stream_key()]
             if self.random() < 0.6:
