@@ -36,6 +36,10 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
         self.laws = [row for family in chosen for row in family.LAWS]
         self.law_weights = self.running_totals(self.laws)
 
+        self.scans = [(name, key) for family, name, key in (
+            (sets, b"SSCAN", self.set_key), (hashes, b"HSCAN", self.hash_key),
+            (zsets, b"ZSCAN", self.zset_key)) if family in chosen]
+
     @staticmethod
     def running_totals(rows):
         """The weights of the rows, each with all before it."""
@@ -175,9 +179,8 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
         if self.random() < 0.6:
             options += [b"COUNT", self.pick([b"1", b"10", b"100", b"1000", b"100000"])]
         command = [b"SCAN"]
-        if self.random() < 0.6:
-            name, key = self.pick([(b"SSCAN", self.set_key), (b"HSCAN", self.hash_key),
-                                   (b"ZSCAN", self.zset_key)])
+        if self.scans and self.random() < 0.6:
+            name, key = self.pick(self.scans)
             command = [name, key()]
         elif self.random() < 0.2:
             options += [b"TYPE", self.pick([b"string", b"STRING", b"list", b"set", b"stream"])]
