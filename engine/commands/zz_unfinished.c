@@ -6,7 +6,6 @@
 #include "engine/types/ops.h"
 #include "engine/commands/geo.h"
 #include "engine/commands/hash.h"
-#include "engine/commands/hll.h"
 #include "engine/commands/set.h"
 #include "engine/commands/sort.h"
 #include "engine/commands/stream.h"
@@ -87,11 +86,6 @@ UNFINISHED(hash_hsetnx)
 UNFINISHED(hash_hstrlen)
 UNFINISHED(hash_httl)
 UNFINISHED(hash_hvals)
-UNFINISHED(hll_pfadd)
-UNFINISHED(hll_pfcount)
-UNFINISHED(hll_pfdebug)
-UNFINISHED(hll_pfmerge)
-UNFINISHED(hll_pfselftest)
 UNFINISHED(sort_sort)
 UNFINISHED(sort_sort_ro)
 UNFINISHED(stream_xack)

@@ -126,6 +126,13 @@ bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms)
  * leaves room for more, so that appending is amortised constant. May move: returns its place.
  */
 struct entry *entry_string_resize(struct entry *e, size_t len);
+/** How long the string may become where it is; 0: it is not writable. */
+size_t entry_string_room(const struct entry *e);
+/**
+ * Makes the string writable, with room for `room` bytes (not fewer than it has) and hardly more:
+ * for who knows how long it is going to be. May move: returns its place.
+ */
+struct entry *entry_string_reserve(struct entry *e, size_t room);
 /** The bytes of a string made writable by entry_string_resize()/entry_new_raw(). */
 char *entry_string_bytes(struct entry *e);
 /** Whether the string may be changed where it is: "raw", and not on its way out to a client. */

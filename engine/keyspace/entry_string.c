@@ -225,6 +225,37 @@ struct entry *entry_string_resize(struct entry *e, size_t len) {
     return e;
 }
 
+size_t entry_string_room(const struct entry *e) {
+    if (!entry_string_is_writable(e)) return 0;
+    if (e->encoding == ENC_BLOB) return blob_room(entry__blob(e));
+    size_t room = mem_usable(e) - entry__value_offset(e);
+    return room < ENTRY_EMBED_MAX ? room : ENTRY_EMBED_MAX;
+}
+
+struct entry *entry_string_reserve(struct entry *e, size_t room) {
+    size_t len = entry_string_length(e);
+    ASSERT(len <= room);
+    if (entry_string_room(e) >= room) return e;
+    if (e->encoding == ENC_BLOB) {
+        struct blob *b = entry__blob(e);
+        if (blob_is_shared(b))
+            own_blob(e, len, room)->len = len;
+        else
+            entry__set_blob(e, blob_resize(b, b->start + room));
+        return e;
+    }
+    char scratch[NUM_I64_TEXT_MAX];
+    if (room > ENTRY_EMBED_MAX) {
+        struct blob *b = blob_new(entry_string(e, scratch), room);
+        e = entry__reshape(e, ENC_BLOB, 0, entry_expire_ms(e), 0);
+        entry__set_blob(e, b);
+        return e;
+    }
+    e = entry_string_resize(e, len);
+    if (entry_string_room(e) < room) e = mem_realloc(e, entry__value_offset(e) + room);
+    return e;
+}
+
 bool entry_string_is_writable(const struct entry *e) {
     if (e->encoding == ENC_BLOB) return !blob_is_shared(entry__blob(e));
     return e->encoding == ENC_RAW;

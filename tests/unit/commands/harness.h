@@ -61,7 +61,7 @@ static inline void harness_replay(void *context, uint32_t db, int argc, const st
     assert_non_null(spec);
     if (spec->subcommands && argc > 1) spec = command_find_sub(spec, argv[1]);
     assert_non_null(spec);
-    assert_true(spec->flags & COMMAND_WRITE);
+    assert_true(spec->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
     h->effects_count++;
     h->latest_effect.len = 0;
     for (int i = 0; i < argc; i++) {

@@ -183,7 +183,7 @@ static struct entry *change(struct entry *e, struct shadow *s, struct random *r,
     static const size_t limits[] = {4, 30, 60, 1100, 8192};
     size_t n = random_below(r, limits[random_below(r, COUNT(limits))]);
     char scratch[NUM_I64_TEXT_MAX];
-    switch (random_below(r, 6)) {
+    switch (random_below(r, 7)) {
     case 0: {
         int64_t number = (int64_t)random_next(r) >> random_below(r, 64);
         s->len = num_format_i64(s->value, number);
@@ -200,6 +200,10 @@ static struct entry *change(struct entry *e, struct shadow *s, struct random *r,
     case 3:
         s->expire_ms = random_below(r, 2) ? ENTRY_NO_EXPIRE : (int64_t)(random_next(r) >> 2);
         return entry_with_expire(e, s->expire_ms);
+    case 5:
+        e = entry_string_reserve(e, s->len + n);
+        assert_in_range(entry_string_room(e), s->len + n, SIZE_MAX);
+        return e;
     case 4: {
         struct entry *copy = entry_copy(e, key, s->expire_ms);
         entry_free(e);
@@ -239,7 +243,7 @@ static void test_random_changes_agree_with_a_plain_copy(void **state) {
 static void test_changes_of_a_shared_value(void **state) {
     (void)state;
     int64_t start = mem_used();
-    for (int change = 0; change < 5; change++) {
+    for (int change = 0; change < 7; change++) {
         char text[5000];
         memset(text, 'a', sizeof(text));
         struct entry *e = entry_new_string(slice_text("key"), slice_of(text, sizeof(text)), -1);
@@ -250,7 +254,9 @@ static void test_changes_of_a_shared_value(void **state) {
         if (change == 2) e = entry_string_resize(e, 3000);
         if (change == 3) assert_false(entry_try_overwrite(e, slice_of(text, 4990), -1));
         if (change == 4) e = entry_set_int(e, 5);
-        if (change < 3) {
+        if (change == 5) e = entry_string_reserve(e, sizeof(text));
+        if (change == 6) e = entry_string_reserve(e, 6000);
+        if (change < 3 || change > 4) {
             assert_ptr_not_equal(entry_string_blob(e), b);
             memset(entry_string_bytes(e), 'b', entry_string_length(e));
         }
