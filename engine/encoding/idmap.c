@@ -12,11 +12,11 @@
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 
-#define LEAF_ROOM   40 // with them, a block is one of the slab's cells
-#define INNER_ROOM  42
-#define HEIGHT_MAX  24 // inner nodes may be sparse: far more than full ones would need
-#define SPARSE(n)   ((n) / 4)
-#define MERGED(n)   ((n)*3 / 4) // no fuller than this after a merge, or the next insert splits it
+#define LEAF_ROOM    40 // with them, a block is one of the slab's cells
+#define INNER_ROOM   42
+#define HEIGHT_MAX   24 // inner nodes may be sparse: far more than full ones would need
+#define SPARSE(n)    ((n) / 4)
+#define MERGED(n)    ((n)*3 / 4) // no fuller than this after a merge, or the next insert splits it
 #define LEAF_SIZE(n) (sizeof(struct idmap_leaf) + (n) * sizeof(struct idmap_entry))
 
 struct child {

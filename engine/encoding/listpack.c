@@ -308,6 +308,39 @@ uint8_t *listpack_append_i64(uint8_t *lp, int64_t number) {
     return append_coded(lp, &c);
 }
 
+void listpack_append_begin(struct listpack_appender *a, uint8_t *lp, size_t bound) {
+    size_t bytes = listpack_bytes(lp);
+    a->lp = make_room(lp, bytes + bound);
+    a->end = a->lp + bytes - 1;
+    a->count = 0;
+}
+
+static inline void append_to(struct listpack_appender *a, const struct coded *c) {
+    write_coded(a->end, c);
+    a->end += coded_bytes(c);
+    a->count++;
+}
+
+void listpack_append_text(struct listpack_appender *a, struct slice text) {
+    struct coded c;
+    code(&c, text);
+    append_to(a, &c);
+}
+
+void listpack_append_number(struct listpack_appender *a, int64_t number) {
+    struct coded c;
+    code_i64(&c, number);
+    append_to(a, &c);
+}
+
+uint8_t *listpack_append_end(struct listpack_appender *a) {
+    *a->end++ = LISTPACK_END;
+    ASSERT_DEV((size_t)(a->end - a->lp) <= mem_usable(a->lp));
+    set_bytes(a->lp, (size_t)(a->end - a->lp));
+    add_count(a->lp, (int64_t)a->count);
+    return a->lp;
+}
+
 uint8_t *listpack_prepend(uint8_t *lp, struct slice text) {
     struct coded c;
     code(&c, text);

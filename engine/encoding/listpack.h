@@ -87,6 +87,24 @@ uint8_t *listpack_delete_range(uint8_t *lp, int64_t index, size_t count);
 /** Appends all elements of `other`. */
 uint8_t *listpack_merge(uint8_t *lp, const uint8_t *other);
 
+/**
+ * Many elements at once at the end: room is looked for once and the header written once. Between
+ * begin and end, `lp` is not a listpack that others may read.
+ */
+struct listpack_appender {
+    uint8_t *lp, *end; // end: where the next element goes
+    size_t count;
+};
+#define LISTPACK_NUMBER_BOUND 10 // bytes that a number takes at most
+/** Bytes that a text of n bytes takes at most. */
+static inline size_t listpack_text_bound(size_t n) { return n + (n < 64 ? 2 : n < 4096 ? 4 : 10); }
+/** Takes a listpack over and makes room for `bound` bytes more. */
+void listpack_append_begin(struct listpack_appender *a, uint8_t *lp, size_t bound);
+void listpack_append_text(struct listpack_appender *a, struct slice text);
+void listpack_append_number(struct listpack_appender *a, int64_t number);
+/** The listpack's place. */
+uint8_t *listpack_append_end(struct listpack_appender *a);
+
 /** Bytes that an element with this text takes. */
 size_t listpack_element_bytes(struct slice text);
 /** Whether `bytes` more fit under LISTPACK_MAX_BYTES. */

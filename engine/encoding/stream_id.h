@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/num.h"
+#include "engine/base/slice.h"
+
 struct stream_id {
     uint64_t ms, seq;
 };
@@ -37,5 +40,16 @@ static inline bool stream_id_decrement(struct stream_id *id) {
     if (id->seq-- != 0) return true;
     return id->ms-- != 0;
 }
+
+#define STREAM_ID_TEXT_MAX   (2 * NUM_I64_TEXT_MAX)
+#define STREAM_ID_PARSED_MAX 127 // longer texts are no ids
+
+/** Writes "ms-seq" without a terminator; returns its length. */
+size_t stream_id_format(char out[STREAM_ID_TEXT_MAX], struct stream_id id);
+/**
+ * Reads "ms" (the sequence is missing_seq then) or "ms-seq"; when any_seq is not NULL, "ms-*" too,
+ * which sets it and the sequence to 0. False: it is no id.
+ */
+bool stream_id_parse(struct slice text, uint64_t missing_seq, struct stream_id *id, bool *any_seq);
 
 #endif
