@@ -82,6 +82,12 @@ void change_close(struct change *ch, uint64_t dirty) {
     }
 }
 
+void change_close_quietly(struct change *ch, uint64_t dirty) {
+    ASSERT(ch->f.ref.entry != NULL);
+    ch->f.db->keyspace->stats.dirty += dirty;
+    change_close(ch, 0);
+}
+
 bool collection_store(struct cmd *c, int arg, struct value v) {
     struct found f = cmd_write(c, arg);
     if (v.encoding == 0 || is_empty(v)) {

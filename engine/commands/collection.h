@@ -52,6 +52,12 @@ bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch
 void change_close(struct change *ch, uint64_t dirty);
 
 /**
+ * The same for a change that Redis does not tell those of who watch or wait for the key
+ * (acknowledging an entry of a stream, for instance). The value must have been there before.
+ */
+void change_close_quietly(struct change *ch, uint64_t dirty);
+
+/**
  * STORE forms: the key at `arg` gets exactly this value (ownership passes), without an expiry,
  * whatever it held; an empty value deletes the key. Returns whether the key exists afterwards.
  */

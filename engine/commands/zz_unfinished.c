@@ -8,7 +8,6 @@
 #include "engine/commands/hash.h"
 #include "engine/commands/set.h"
 #include "engine/commands/sort.h"
-#include "engine/commands/stream.h"
 #include "engine/commands/zset.h"
 
 #define UNFINISHED(name) \
@@ -88,29 +87,6 @@ UNFINISHED(hash_httl)
 UNFINISHED(hash_hvals)
 UNFINISHED(sort_sort)
 UNFINISHED(sort_sort_ro)
-UNFINISHED(stream_xack)
-UNFINISHED(stream_xadd)
-UNFINISHED(stream_xautoclaim)
-UNFINISHED(stream_xclaim)
-UNFINISHED(stream_xdel)
-UNFINISHED(stream_xgroup_create)
-UNFINISHED(stream_xgroup_createconsumer)
-UNFINISHED(stream_xgroup_delconsumer)
-UNFINISHED(stream_xgroup_destroy)
-UNFINISHED(stream_xgroup_help)
-UNFINISHED(stream_xgroup_setid)
-UNFINISHED(stream_xinfo_consumers)
-UNFINISHED(stream_xinfo_groups)
-UNFINISHED(stream_xinfo_help)
-UNFINISHED(stream_xinfo_stream)
-UNFINISHED(stream_xlen)
-UNFINISHED(stream_xpending)
-UNFINISHED(stream_xrange)
-UNFINISHED(stream_xread)
-UNFINISHED(stream_xreadgroup)
-UNFINISHED(stream_xrevrange)
-UNFINISHED(stream_xsetid)
-UNFINISHED(stream_xtrim)
 
 __attribute__((weak))
 const struct value_ops thash_listpack_ops = {.type = ENTRY_HASH, .name = "listpack"};
@@ -118,4 +94,3 @@ __attribute__((weak))
 const struct value_ops thash_listpack_ex_ops = {.type = ENTRY_HASH, .name = "listpackex"};
 __attribute__((weak))
 const struct value_ops thash_hashtable_ops = {.type = ENTRY_HASH, .name = "hashtable"};
-__attribute__((weak)) const struct value_ops tstream_ops = {.type = ENTRY_STREAM, .name = "stream"};
