@@ -344,19 +344,19 @@ void *idmap_remove(struct idmap *m, struct stream_id id) {
 
 // ---- the whole ---------------------------------------------------------------------------------
 
-static void free_below(void *node, uint32_t height, void (*free)(void *value)) {
+static void free_below(void *node, uint32_t height, void (*drop)(void *value)) {
     if (height > 0) {
         struct inner *n = node;
-        for (uint32_t i = 0; i < n->count; i++) free_below(n->at[i].node, height - 1, free);
-    } else if (free != NULL) {
+        for (uint32_t i = 0; i < n->count; i++) free_below(n->at[i].node, height - 1, drop);
+    } else if (drop != NULL) {
         struct idmap_leaf *leaf = node;
-        for (uint32_t i = 0; i < leaf->count; i++) free(leaf->at[i].value);
+        for (uint32_t i = 0; i < leaf->count; i++) drop(leaf->at[i].value);
     }
     mem_free(node);
 }
 
-void idmap_fini(struct idmap *m, void (*free)(void *value)) {
-    if (m->root != NULL) free_below(m->root, m->height, free);
+void idmap_fini(struct idmap *m, void (*drop)(void *value)) {
+    if (m->root != NULL) free_below(m->root, m->height, drop);
     *m = (struct idmap){0};
 }
 

@@ -41,8 +41,8 @@ struct idmap_place {
     uint32_t index;
 };
 
-/** Frees all blocks, and each value through `free` (may be NULL). The map is empty then. */
-void idmap_fini(struct idmap *m, void (*free)(void *value));
+/** Frees all blocks, and each value through `drop` (may be NULL). The map is empty then. */
+void idmap_fini(struct idmap *m, void (*drop)(void *value));
 
 /** The value of an id, or NULL. */
 void *idmap_find(const struct idmap *m, struct stream_id id);
