@@ -37,7 +37,7 @@ static void expect_pair(struct stream_entry *e, const char *field, const char *v
     assert_true(slice_equal(listpack_text(v, scratch), slice_text(value)));
 }
 
-/** What Redis 7.2.6 holds after XADD s 1000-5 a 1 b x, 1001-0 a 2 b y, 1001-7 c 1, XDEL s 1001-0. */
+/** Redis 7.2.6 holds them after XADD s 1000-5 a 1 b x, 1001-0 a 2 b y, 1001-7 c 1, XDEL 1001-0. */
 static void test_bytes_are_those_of_redis(void **state) {
     (void)state;
     static const uint8_t expected[] = {
