@@ -227,9 +227,13 @@ struct value tzset_gather_begin(void) {
     return (struct value){ENC_ZSET_SKIPLIST, tzset__tree_new()};
 }
 
-double *tzset_gather_find(struct value v, struct slice member) {
-    struct ranked_element *e = hashtable_find(&tzset__tree(v)->members, member);
-    return e != NULL ? &e->score : NULL;
+double *tzset_gather(struct value v, struct slice member, bool *fresh) {
+    struct zset_tree *t = v.object;
+    uint64_t hash = hashtable_hash(member);
+    struct ranked_element *e = hashtable_find_hashed(&t->members, member, hash);
+    *fresh = e == NULL;
+    if (e == NULL) e = tabled(t, member, 0, hash);
+    return &e->score;
 }
 
 void tzset_gather_add(struct value v, struct slice member, double score) {

@@ -124,8 +124,8 @@ uint64_t tzset_scan(struct value v, uint64_t cursor, tzset_scan_fn *each, void *
 // Between begin and end only the functions here may be used, and value_free().
 
 struct value tzset_gather_begin(void);
-/** The score of a member, to be changed in place; NULL: it is not there. */
-double *tzset_gather_find(struct value v, struct slice member);
+/** The score of a member, to be changed in place; a fresh one is to be set. */
+double *tzset_gather(struct value v, struct slice member, bool *fresh);
 /** Adds a member that is not there. */
 void tzset_gather_add(struct value v, struct slice member, double score);
 /** Puts the members in order; the form is the small one if that fits. */

@@ -416,8 +416,11 @@ static void test_gather(void **state) {
     struct value v = tzset_gather_begin();
     tzset_gather_add(v, SLICE_LITERAL("a"), 3);
     tzset_gather_add(v, SLICE_LITERAL("b"), 2);
-    assert_null(tzset_gather_find(v, SLICE_LITERAL("c")));
-    *tzset_gather_find(v, SLICE_LITERAL("a")) += 1;
+    bool fresh;
+    *tzset_gather(v, SLICE_LITERAL("c"), &fresh) = 5;
+    assert_true(fresh);
+    *tzset_gather(v, SLICE_LITERAL("a"), &fresh) += 1;
+    assert_false(fresh);
     tzset_gather_end(&v, LIMITS);
     assert_int_equal(v.encoding, ENC_ZSET_LISTPACK);
     assert_true(value_is_valid(v));
