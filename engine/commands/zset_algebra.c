@@ -250,7 +250,8 @@ static struct value result(const struct algebra *a) {
         intersect(a, v);
     else
         subtract(a, v);
-    tzset_gather_end(&v, &a->c->settings->limits);
+    // What is only shown keeps its doubles: the small form knows no negative zero.
+    tzset_gather_end(&v, a->stores ? &a->c->settings->limits : NULL);
     return v;
 }
 

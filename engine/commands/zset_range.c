@@ -117,7 +117,9 @@ void zset_zrangestore(struct cmd *c) {
     find(v, &q, &it);
     size_t count = it.left;
     const struct value_limits *limits = &c->settings->limits;
-    struct value to = tzset_new_for(count, 0, limits);
+    // Redis knows the length beforehand by rank only, and a zero that passes through the small form
+    // loses its sign.
+    struct value to = tzset_new_for(q.kind == BY_RANK ? count : 0, 0, limits);
     struct listpack_item member;
     double score;
     char scratch[NUM_I64_TEXT_MAX];

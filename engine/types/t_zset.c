@@ -260,7 +260,7 @@ void tzset_gather_end(struct value *v, const struct value_limits *limits) {
         bytes += length;
     }
     qsort(all, n, sizeof(struct ranked_element *), compare_elements);
-    if (fits(n, longest, limits) && bytes < LISTPACK_MAX_BYTES) {
+    if (limits != NULL && fits(n, longest, limits) && bytes < LISTPACK_MAX_BYTES) {
         uint8_t *lp = listpack_new(SMALL_ROOM);
         for (size_t i = 0; i < n; i++)
             lp = tzset__small_insert(lp, NULL, ranked_member(all[i]), all[i]->score);

@@ -128,7 +128,7 @@ struct value tzset_gather_begin(void);
 double *tzset_gather(struct value v, struct slice member, bool *fresh);
 /** Adds a member that is not there. */
 void tzset_gather_add(struct value v, struct slice member, double score);
-/** Puts the members in order; the form is the small one if that fits. */
+/** Puts the members in order; the form is the small one if that fits (limits NULL: never). */
 void tzset_gather_end(struct value *v, const struct value_limits *limits);
 
 #endif
