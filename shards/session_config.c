@@ -128,6 +128,7 @@ static void run_resetstat(struct shard *s, struct fanout_leg *leg) {
     s->stats.start_bytes_out = s->io->bytes_out;
     // The keyspace's own counters are not ours while it is lent: summary_update() does it then.
     s->summary.hits = s->summary.misses = s->summary.expired = s->summary.evicted = 0;
+    s->summary.expired_fields = 0;
     s->eviction.exceeded_total_ns = 0;
     s->summary.reset = true;
     if (!s->intents.lent) summary_update(s);

@@ -32,11 +32,12 @@ void summary_update(struct shard *s) {
     if (sum->reset) {
         sum->reset = false;
         ks->stats.hits = ks->stats.misses = 0;
-        ks->stats.expired_keys = ks->stats.evicted_keys = 0;
+        ks->stats.expired_keys = ks->stats.evicted_keys = ks->stats.expired_fields = 0;
     }
     sum->hits = ks->stats.hits;
     sum->misses = ks->stats.misses;
     sum->expired = ks->stats.expired_keys;
+    sum->expired_fields = ks->stats.expired_fields;
     sum->evicted = ks->stats.evicted_keys;
     sum->dirty = ks->stats.dirty;
     sum->waited_keys = keyspace_waited_keys(ks);
@@ -102,6 +103,7 @@ static void add_keyspace(struct keyspace_summary *to, const struct keyspace_summ
     to->hits += from->hits;
     to->misses += from->misses;
     to->expired += from->expired;
+    to->expired_fields += from->expired_fields;
     to->evicted += from->evicted;
     to->dirty += from->dirty;
     to->waited_keys += from->waited_keys;

@@ -202,6 +202,7 @@ static void write_stats(const struct info *info, struct buf *out) {
     put(out, "sync_partial_ok", 0);
     put(out, "sync_partial_err", 0);
     put(out, "expired_keys", t->keyspace.expired);
+    put(out, "expired_subkeys", t->keyspace.expired_fields);
     put(out, "evicted_keys", t->keyspace.evicted);
     put(out, "evicted_clients", 0);
     put(out, "total_eviction_exceeded_time", (uint64_t)t->exceeded_total_ns / 1000000);

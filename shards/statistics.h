@@ -33,7 +33,7 @@ struct database_summary {
 
 struct keyspace_summary {
     uint64_t keys, expires; // over all databases
-    uint64_t hits, misses, expired, evicted, dirty;
+    uint64_t hits, misses, expired, expired_fields, evicted, dirty;
     uint64_t waited_keys, waited_on_missing; // see engine/keyspace/waiting.h
     int64_t memory;
     struct database_summary *databases; // in order of index; owned by the summary

@@ -345,6 +345,7 @@ static void empty_private(struct transaction *t) {
         to->hits += from->hits;
         to->misses += from->misses;
         to->expired_keys += from->expired_keys;
+        to->expired_fields += from->expired_fields;
         *from = (struct keyspace_stats){0};
     }
     if (t->shard->spare)

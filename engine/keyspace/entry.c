@@ -216,7 +216,7 @@ void entry_digest(const struct entry *e, struct digest *d) {
 
 bool entry_is_valid(const struct entry *e) {
     if (e->encoding == 0 || e->encoding >= ENC_COUNT) return false;
-    if (e->flags & ~(ENTRY_EXPIRES | ENTRY_LONG_KEY)) return false;
+    if (e->flags & ~(ENTRY_EXPIRES | ENTRY_LONG_KEY | ENTRY_PARTS)) return false;
     struct slice key = entry_key(e);
     if (key.n > ENTRY__KEY_MAX) return false;
     if ((e->klen == ENTRY__LONG_KEY) != ((e->flags & ENTRY_LONG_KEY) != 0)) return false;

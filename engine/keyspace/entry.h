@@ -23,7 +23,11 @@
 #include "engine/base/slice.h"
 #include "engine/types/value.h"
 
-enum { ENTRY_EXPIRES = 1, ENTRY_LONG_KEY = 2 };
+enum {
+    ENTRY_EXPIRES = 1,
+    ENTRY_LONG_KEY = 2,
+    ENTRY_PARTS = 4, // the table's: counted among those that only parts of which expire
+};
 
 #define ENTRY_EMBED_MAX  1024 // longest embedded value, bytes
 #define ENTRY_EMBSTR_MAX 44   // longest value that Redis calls "embstr"

@@ -36,6 +36,7 @@ void expiry_init(struct expiry *x, int64_t now_ms) {
 }
 
 void expiry_fini(struct expiry *x) {
+    if (x->codes != NULL) mem_free(x->codes->parts);
     mem_free(x->codes);
     x->codes = NULL;
 }
@@ -69,7 +70,15 @@ static int64_t code_due_ms(const struct expiry *x, int code) {
     return code <= RING_CODES ? start + granule : start;
 }
 
-void expiry_add(struct expiry *x, uint8_t code) {
+/** Counts an entry, or takes it off (-1), that has no expiry itself. */
+static __attribute__((noinline)) void count_parts(struct expiry *x, uint8_t code, int change) {
+    uint64_t **parts = &x->codes->parts;
+    if (*parts == NULL) *parts = mem_calloc(EXPIRY_CODES * sizeof(**parts));
+    x->parts += (uint64_t)(int64_t)change;
+    (*parts)[code] += (uint64_t)(int64_t)change;
+}
+
+void expiry_add(struct expiry *x, uint8_t code, bool parts) {
     if (code == 0) return;
     if (unlikely(x->codes == NULL)) x->codes = mem_calloc(sizeof(*x->codes));
     x->expires++;
@@ -77,13 +86,15 @@ void expiry_add(struct expiry *x, uint8_t code) {
         int64_t due = code_due_ms(x, code);
         if (due < x->next_ms) x->next_ms = due;
     }
+    if (unlikely(parts)) count_parts(x, code, 1);
 }
 
-void expiry_remove(struct expiry *x, uint8_t code) {
+void expiry_remove(struct expiry *x, uint8_t code, bool parts) {
     if (code == 0) return;
     ASSERT(x->expires > 0 && x->codes->counts[code] > 0);
     x->expires--;
     x->codes->counts[code]--;
+    if (unlikely(parts)) count_parts(x, code, -1);
 }
 
 static void find_next(struct expiry *x) {
@@ -134,26 +145,31 @@ void expiry_end(struct expiry *x) {
 }
 
 int64_t expiry_average_ttl_ms(const struct expiry *x, int64_t now_ms) {
-    if (x->expires == 0) return 0;
+    if (x->expires == x->parts) return 0;
     double sum = 0;
     for (int code = 1; code <= RINGS * RING_CODES; code++) {
-        if (x->codes->counts[code] == 0) continue;
+        uint64_t count = x->codes->counts[code];
+        if (count != 0 && x->codes->parts != NULL) count -= x->codes->parts[code];
+        if (count == 0) continue;
         int64_t granule;
         int64_t start = code_start_ms(x, code, &granule);
         int64_t ttl = start + granule / 2 - now_ms;
-        if (ttl > 0) sum += (double)ttl * (double)x->codes->counts[code];
+        if (ttl > 0) sum += (double)ttl * (double)count;
     }
-    return (int64_t)(sum / (double)x->expires);
+    return (int64_t)(sum / (double)(x->expires - x->parts));
 }
 
 bool expiry_is_valid(const struct expiry *x) {
-    if (x->codes == NULL) return x->expires == 0 && !x->walking;
-    uint64_t sum = 0;
+    if (x->codes == NULL) return x->expires == 0 && x->parts == 0 && !x->walking;
+    uint64_t sum = 0, parts = 0;
     for (int code = 0; code < EXPIRY_CODES; code++) {
         uint64_t n = x->codes->counts[code];
         if (n != 0 && (code == 0 || code > RINGS * RING_CODES)) return false;
         if (n != 0 && !x->walking && code_due_ms(x, code) < x->next_ms) return false;
         sum += n;
+        if (x->codes->parts == NULL) continue;
+        if (x->codes->parts[code] > n) return false;
+        parts += x->codes->parts[code];
     }
-    return sum == x->expires;
+    return sum == x->expires && parts == x->parts;
 }

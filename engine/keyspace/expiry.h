@@ -26,11 +26,13 @@
 /** Per-code figures; allocated when a database sees its first expiry. */
 struct expiry_codes {
     uint64_t counts[EXPIRY_CODES]; // entries by code; [0] unused
+    uint64_t *parts;               // of them, by code, those of .parts below; NULL until needed
     uint8_t due[EXPIRY_CODES];     // codes that the running walk looks for
 };
 
 struct expiry {
-    uint64_t expires;           // entries with an expiry
+    uint64_t expires;           // entries with a code
+    uint64_t parts;             // of them, those that have no expiry, only parts (hash fields) do
     struct expiry_codes *codes; // NULL until needed
     int64_t checked_ms; // what codes are relative to: the start of the latest walk, or later
     int64_t next_ms;    // no code is due before this
@@ -43,9 +45,12 @@ void expiry_init(struct expiry *x, int64_t now_ms);
 void expiry_fini(struct expiry *x);
 /** The code of an expiry time: 0 for ENTRY_NO_EXPIRE. */
 uint8_t expiry_code(const struct expiry *x, int64_t expire_ms);
-/** Counts one more, or one less, entry with that code; 0 is allowed and counts nothing. */
-void expiry_add(struct expiry *x, uint8_t code);
-void expiry_remove(struct expiry *x, uint8_t code);
+/**
+ * Counts one more, or one less, entry with that code; 0 is allowed and counts nothing. `parts`: the
+ * entry has no expiry itself.
+ */
+void expiry_add(struct expiry *x, uint8_t code, bool parts);
+void expiry_remove(struct expiry *x, uint8_t code, bool parts);
 /**
  * Looks whether a walk has to run now, and starts it: codes->due is set then, codes count from
  * now_ms. `pace_ms` is the least time between the starts of two walks.
@@ -53,7 +58,10 @@ void expiry_remove(struct expiry *x, uint8_t code);
 bool expiry_begin(struct expiry *x, int64_t now_ms, int64_t pace_ms);
 /** The walk has reached the table's end. */
 void expiry_end(struct expiry *x);
-/** Mean time to live in ms, to the precision of the codes; 0 when nothing expires. */
+/**
+ * Mean time to live in ms of the entries that have an expiry, to the precision of the codes; 0:
+ * none has.
+ */
 int64_t expiry_average_ttl_ms(const struct expiry *x, int64_t now_ms);
 /** Whether the sums agree. */
 bool expiry_is_valid(const struct expiry *x);

@@ -3,9 +3,9 @@
 // Keyspaces and their databases: the door through which every entry comes and goes. Each change
 // here keeps four things together: the table, the expiry counts, the memory account, and those who
 // must be told (watchers, the owner's hook). Runs on the thread that owns the keyspace or has it
-// lent. Invariant: a slot's expiry code is 0 exactly if its entry has no expiry, and counted in the
-// database's expiry. Called by commands (through engine/commands/command.h), by lending and by
-// keyspace_expire.c.
+// lent. Invariant: a slot's expiry code is 0 exactly if neither its entry nor a part of its value
+// expires, and counted in the database's expiry; the entry's ENTRY_PARTS says how. Called by
+// commands (through engine/commands/command.h), by lending and by keyspace_expire.c.
 #include "engine/keyspace/keyspace.h"
 
 #include <string.h>
@@ -109,22 +109,38 @@ struct table_ref db_find(const struct db *db, struct key key) {
 
 static uint8_t code_of(struct db *db, const struct entry *e) {
     struct expiry *x = &db->expiry;
-    int64_t expire_ms = entry_expire_ms(e);
+    int64_t due_ms = entry_due_ms(e);
     // With nothing to find, what codes count from moves up to the present: they are finest then.
-    if (expire_ms != ENTRY_NO_EXPIRE && x->expires == 0 && !x->walking) {
+    if (due_ms != ENTRY_NO_EXPIRE && x->expires == 0 && !x->walking) {
         x->checked_ms = db->keyspace->now_ms;
         x->next_ms = INT64_MAX;
     }
-    return expiry_code(x, expire_ms);
+    return expiry_code(x, due_ms);
 }
 
-/** Puts e in the place of ref, with the code of its expiry. */
-static void replace(struct db *db, struct table_ref *ref, struct entry *e) {
+/** Counts an entry under its code, and notes in the entry how. */
+static inline void count_code(struct db *db, struct entry *e, uint8_t code) {
+    bool parts = code != 0 && (e->flags & ENTRY_EXPIRES) == 0;
+    expiry_add(&db->expiry, code, parts);
+    if (unlikely(parts)) e->flags |= ENTRY_PARTS;
+}
+
+static inline void uncount_code(struct db *db, struct entry *e, uint8_t code) {
+    bool parts = (e->flags & ENTRY_PARTS) != 0;
+    expiry_remove(&db->expiry, code, parts);
+    if (unlikely(parts)) e->flags &= (uint8_t)~ENTRY_PARTS;
+}
+
+/**
+ * Puts e in the place of ref, with the code of its expiry. `was` is the entry that has been there:
+ * e itself when that was changed, even if it has moved.
+ */
+static void replace(struct db *db, struct table_ref *ref, struct entry *e, struct entry *was) {
     uint8_t old = table_ref_code(*ref);
     uint8_t code = code_of(db, e);
-    if (old != code) {
-        expiry_remove(&db->expiry, old);
-        expiry_add(&db->expiry, code);
+    if ((old | code) != 0) {
+        uncount_code(db, was, old);
+        count_code(db, e, code);
     }
     table_replace(ref, e, code);
 }
@@ -132,7 +148,7 @@ static void replace(struct db *db, struct table_ref *ref, struct entry *e) {
 void db_attach(struct db *db, struct key key, struct entry *e) {
     ASSERT_DEV(slice_equal(entry_key(e), key.text) && db_find(db, key).entry == NULL);
     uint8_t code = code_of(db, e);
-    expiry_add(&db->expiry, code);
+    count_code(db, e, code);
     table_insert(&db->table, e, key.hash, code);
     count_memory(db, (int64_t)entry_memory(e));
 }
@@ -140,7 +156,7 @@ void db_attach(struct db *db, struct key key, struct entry *e) {
 struct entry *db_detach(struct db *db, struct key key, struct table_ref ref) {
     struct entry *e = ref.entry;
     count_memory(db, -(int64_t)entry_memory(e));
-    expiry_remove(&db->expiry, table_ref_code(ref));
+    uncount_code(db, e, table_ref_code(ref));
     table_remove(&db->table, ref, key.hash);
     return e;
 }
@@ -152,13 +168,13 @@ void db_insert(struct db *db, struct key key, struct entry *e) {
 
 void db_account(struct db *db, struct table_ref *ref, size_t before) {
     count_memory(db, (int64_t)entry_memory(ref->entry) - (int64_t)before);
-    replace(db, ref, ref->entry);
+    replace(db, ref, ref->entry, ref->entry);
 }
 
 void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
                size_t before) {
     count_memory(db, (int64_t)entry_memory(e) - (int64_t)before);
-    replace(db, ref, e);
+    replace(db, ref, e, e);
     db_modified(db, key);
 }
 
@@ -169,7 +185,7 @@ void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e
         struct entry *old = ref.entry;
         ASSERT(old != e);
         count_memory(db, (int64_t)entry_memory(e) - (int64_t)entry_memory(old));
-        replace(db, &ref, e);
+        replace(db, &ref, e, old);
         release(db, old);
     }
     db_modified(db, key);
@@ -180,7 +196,8 @@ struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref,
     if (ref.entry != NULL && entry_type(ref.entry) == ENTRY_STRING &&
         entry_try_overwrite(ref.entry, value, expire_ms)) {
         // Same block, same memory; without an expiry before and after even the slot stays as it is.
-        if (expire_ms != ENTRY_NO_EXPIRE || table_ref_code(ref) != 0) replace(db, &ref, ref.entry);
+        if (expire_ms != ENTRY_NO_EXPIRE || table_ref_code(ref) != 0)
+            replace(db, &ref, ref.entry, ref.entry);
         db_modified(db, key);
         return ref.entry;
     }
@@ -214,7 +231,7 @@ void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_remo
 
 uint64_t db_count(const struct db *db) { return db->table.count; }
 
-uint64_t db_expires(const struct db *db) { return db->expiry.expires; }
+uint64_t db_expires(const struct db *db) { return db->expiry.expires - db->expiry.parts; }
 
 int64_t db_average_ttl_ms(const struct db *db, int64_t now_ms) {
     return expiry_average_ttl_ms(&db->expiry, now_ms);
@@ -348,7 +365,7 @@ static void add_memory(void *context, struct entry *e) {
 
 static bool codes_are_valid(const struct db *db) {
     uint64_t counts[EXPIRY_CODES] = {0};
-    uint64_t expires = 0;
+    uint64_t expires = 0, parts = 0;
     for (uint64_t b = 0; b < db->table.nbuckets; b++) {
         for (size_t i = 0;; i++) {
             struct table_ref ref = table_bucket_at(&db->table, b, i);
@@ -356,9 +373,12 @@ static bool codes_are_valid(const struct db *db) {
             uint8_t code = table_ref_code(ref);
             counts[code]++;
             expires += code != 0;
+            bool only_parts = code != 0 && (ref.entry->flags & ENTRY_EXPIRES) == 0;
+            parts += only_parts;
+            if (only_parts != ((ref.entry->flags & ENTRY_PARTS) != 0)) return false;
         }
     }
-    if (expires != db->expiry.expires) return false;
+    if (expires != db->expiry.expires || parts != db->expiry.parts) return false;
     for (int code = 1; code < EXPIRY_CODES && db->expiry.codes != NULL; code++) {
         if (counts[code] != db->expiry.codes->counts[code]) return false;
     }

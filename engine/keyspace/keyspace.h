@@ -42,7 +42,8 @@ enum db_removal { DB_EXPIRED, DB_EVICTED };
 struct keyspace_stats {
     uint64_t hits, misses;
     uint64_t expired_keys, evicted_keys;
-    uint64_t dirty; // changes since start: what Redis calls dirty
+    uint64_t expired_fields; // of hashes
+    uint64_t dirty;          // changes since start: what Redis calls dirty
 };
 
 /**
@@ -55,6 +56,8 @@ struct keyspace_hooks {
     void (*modified)(void *context, struct db *db, struct key key);
     /** A key is about to be deleted because its time is over, or to make room. */
     void (*removed)(void *context, struct db *db, struct key key, enum db_removal why);
+    /** A part (a hash field) is about to be removed from a key's value: its time is over. */
+    void (*part_removed)(void *context, struct db *db, struct key key, struct slice part);
     /**
      * An entry with much memory outside is no longer needed: free it with entry_free() off this
      * thread.
@@ -145,7 +148,7 @@ void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_remo
 /** Tells watchers and the owner that the key changed. Counts as one dirty change. */
 void db_modified(struct db *db, struct key key);
 
-/** Keys in the database, and how many of them have an expiry. */
+/** Keys in the database, and how many of them have an expiry themselves. */
 uint64_t db_count(const struct db *db);
 uint64_t db_expires(const struct db *db);
 /** Estimated mean time to live in ms of keys with one (INFO avg_ttl); 0 if none. Bounded work. */

@@ -95,6 +95,11 @@ static void pool_add(struct eviction *ev, uint32_t db, uint64_t hash, uint64_t s
     ev->pool[at] = (struct eviction_candidate){hash, score, db};
 }
 
+/** Whether the rules let the entry go: its slot's code may be that of parts of the value. */
+static bool allowed(const struct eviction_rules *rules, const struct entry *e) {
+    return !rules->expiring_only || (e->flags & ENTRY_EXPIRES) != 0;
+}
+
 /** Takes the best candidate that is still what it was off the pool. False: there is none. */
 static bool pool_take(struct keyspace *ks, const struct eviction_rules *rules, int64_t now_ms,
                       struct eviction_candidate *best, struct table_ref *ref) {
@@ -102,7 +107,7 @@ static bool pool_take(struct keyspace *ks, const struct eviction_rules *rules, i
     while (ev->count > 0) {
         *best = ev->pool[--ev->count];
         *ref = table_find_hash(&ks->dbs[best->db].table, best->hash);
-        if (ref->entry == NULL || (rules->expiring_only && table_ref_code(*ref) == 0)) continue;
+        if (ref->entry == NULL || !allowed(rules, ref->entry)) continue;
         if (score_of(ref->entry, rules, now_ms) >= best->score) return true;
     }
     return false;
@@ -158,6 +163,7 @@ static uint32_t sample(struct keyspace *ks, const struct eviction_rules *rules, 
     for (uint32_t seen = 0; seen < rules->samples && budget > 0;) {
         uint32_t n = next_bucket(ks, rules, refs, &db);
         for (uint32_t i = 0; i < n; i++) {
+            if (!allowed(rules, refs[i].entry)) continue;
             uint64_t score = score_of(refs[i].entry, rules, now_ms);
             if (!pool_wants(&ks->eviction, score)) continue;
             struct key key = key_of(ks, entry_key(refs[i].entry));
@@ -194,7 +200,7 @@ static bool evict_any(struct keyspace *ks, const struct eviction_rules *rules, i
         *budget = spend(*budget, EVICTION_COST);
         struct table_ref chosen = refs[random_below(&ks->random, n)];
         prefetch_next(ks, rules);
-        if (evict(ks, db, chosen, now_ms)) return true;
+        if (allowed(rules, chosen.entry) && evict(ks, db, chosen, now_ms)) return true;
     }
     return false;
 }

@@ -16,12 +16,90 @@
 
 static uint32_t spend(uint32_t budget, uint32_t cost) { return budget > cost ? budget - cost : 0; }
 
-/** Removes or recodes the due entries of one bucket. */
-static uint32_t visit_bucket(struct db *db, uint64_t bucket, int64_t now_ms, uint32_t budget) {
+/** The parts of a key's value that are being removed. */
+struct part_removal {
+    struct db *db;
+    struct key key;
+    uint64_t count;
+};
+
+static void remove_part(void *context, struct slice part) {
+    struct part_removal *r = context;
+    const struct keyspace_hooks *hooks = &r->db->keyspace->hooks;
+    if (hooks->part_removed != NULL) hooks->part_removed(hooks->context, r->db, r->key, part);
+    r->count++;
+}
+
+/**
+ * Removes parts of a value that are due; the key goes with the last of them: *ref has no entry
+ * then. Returns whether more are due.
+ */
+static bool remove_parts(struct db *db, struct key key, struct table_ref *ref, int64_t now_ms,
+                         uint32_t *budget) {
+    struct entry *e = ref->entry;
+    struct part_removal removal = {.db = db, .key = key};
+    size_t before = entry_memory(e);
+    struct value v = entry_value(e);
+    bool more = value_expire_parts(&v, now_ms, budget, remove_part, &removal);
+    entry_set_value(e, v);
+    db->keyspace->stats.expired_fields += removal.count;
+    if (value_length(v) == 0) {
+        db_account(db, ref, before);
+        db_delete(db, key, *ref);
+        ref->entry = NULL;
+    } else if (removal.count > 0) {
+        db_update(db, key, ref, e, before);
+    } else {
+        db_account(db, ref, before);
+    }
+    return more;
+}
+
+/** Gives an entry that has not changed (it may be lent, so it is only read) another code. */
+static void recode(struct db *db, struct table_ref *ref, uint8_t code) {
+    bool parts = (ref->entry->flags & ENTRY_PARTS) != 0;
+    expiry_remove(&db->expiry, table_ref_code(*ref), parts);
+    expiry_add(&db->expiry, code, parts);
+    table_replace(ref, ref->entry, code);
+}
+
+/** What is done about an entry with a due code. */
+enum visited {
+    VISIT_GONE, // its place has been taken by the bucket's last entry
+    VISIT_STAYS,
+    VISIT_AGAIN, // there is more to do about it, but not now
+};
+
+static enum visited visit(struct db *db, struct table_ref ref, int64_t now_ms, uint32_t *budget) {
     struct keyspace *ks = db->keyspace;
-    struct expiry *x = &db->expiry;
+    int64_t expire_ms = entry_expire_ms(ref.entry);
+    struct key key = key_of(ks, entry_key(ref.entry));
+    bool lent = ks->hooks.is_lent != NULL && ks->hooks.is_lent(ks->hooks.context, key.hash);
+    *budget = spend(*budget, KEYSPACE_REMOVAL_COST);
+    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms && !lent) {
+        db_remove(db, key, ref, DB_EXPIRED);
+        return VISIT_GONE;
+    }
+    int64_t due_ms = entry_due_ms(ref.entry);
+    if (due_ms != expire_ms && due_ms < now_ms && !lent) {
+        uint8_t code = table_ref_code(ref);
+        bool more = remove_parts(db, key, &ref, now_ms, budget);
+        if (ref.entry == NULL) return VISIT_GONE;
+        if (!more) return VISIT_STAYS;
+        recode(db, &ref, code); // the walk goes on looking for it
+        return VISIT_AGAIN;
+    }
+    recode(db, &ref, expiry_code(&db->expiry, due_ms));
+    return VISIT_STAYS;
+}
+
+/**
+ * Removes or recodes the due entries of one bucket. *again: the bucket is to be visited once more.
+ */
+static uint32_t visit_bucket(struct db *db, uint64_t bucket, int64_t now_ms, uint32_t budget,
+                             bool *again) {
     struct table *t = &db->table;
-    const uint8_t *due = x->codes->due;
+    const uint8_t *due = db->expiry.codes->due;
     for (size_t i = 0; i < 2 * TABLE_BUCKET_SLOTS; i++) {
         struct table_ref ref = table_bucket_at(t, bucket, i);
         if (ref.entry == NULL) break;
@@ -30,25 +108,13 @@ static uint32_t visit_bucket(struct db *db, uint64_t bucket, int64_t now_ms, uin
     for (size_t i = 0; bucket < t->nbuckets;) {
         struct table_ref ref = table_bucket_at(t, bucket, i);
         if (ref.entry == NULL) break;
-        uint8_t code = table_ref_code(ref);
-        if (!due[code]) {
+        if (!due[table_ref_code(ref)]) {
             i++;
             continue;
         }
-        budget = spend(budget, KEYSPACE_REMOVAL_COST);
-        int64_t expire_ms = entry_expire_ms(ref.entry);
-        struct key key = key_of(ks, entry_key(ref.entry));
-        bool lent = ks->hooks.is_lent != NULL && ks->hooks.is_lent(ks->hooks.context, key.hash);
-        if (expire_ms < now_ms && !lent) {
-            // The bucket's last entry takes this place: the same position is looked at again.
-            db_remove(db, key, ref, DB_EXPIRED);
-            continue;
-        }
-        uint8_t finer = expiry_code(x, expire_ms);
-        expiry_remove(x, code);
-        expiry_add(x, finer);
-        table_replace(&ref, ref.entry, finer);
-        i++;
+        enum visited visited = visit(db, ref, now_ms, &budget);
+        *again |= visited == VISIT_AGAIN;
+        i += visited != VISIT_GONE; // or the same position is looked at again
     }
     return budget;
 }
@@ -67,11 +133,12 @@ static uint32_t walk(struct db *db, int64_t now_ms, uint32_t budget) {
         if (budget == 0) break;
         uint64_t bucket = t->walked;
         budget = spend(budget, 1);
+        bool again = false;
         if (table_bucket_has(t, bucket, db->expiry.codes->due)) {
-            budget = visit_bucket(db, bucket, now_ms, budget);
+            budget = visit_bucket(db, bucket, now_ms, budget, &again);
         }
         // Removing may have made the table so sparse that it sent the walk back to the start.
-        if (t->walked == bucket) t->walked++;
+        if (t->walked == bucket && !again) t->walked++;
     }
     if (t->walked >= t->nbuckets) {
         t->walked = 0;

@@ -293,7 +293,7 @@ static bool bucket_is_valid(const struct table *t, uint64_t b, uint64_t *count, 
         uint64_t hash = table__hash(t, ref.entry);
         if (table__address(t, hash) != b) return false;
         if (*ref.slot >> TABLE_TAG_SHIFT != table__tag(hash)) return false;
-        bool expires = entry_expire_ms(ref.entry) != ENTRY_NO_EXPIRE;
+        bool expires = entry_due_ms(ref.entry) != ENTRY_NO_EXPIRE;
         if ((table_ref_code(ref) != 0) != expires) return false;
         ++*count;
     }

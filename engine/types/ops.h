@@ -17,6 +17,8 @@ struct value_ops {
     size_t (*length)(const void *object);
     void (*digest)(const void *object, struct digest *d);
     int64_t (*part_expire_ms)(const void *object); // NULL: parts never expire
+    bool (*expire_parts)(struct value *v, int64_t now_ms, uint32_t *budget, value_part_fn *removed,
+                         void *context); // NULL as above
     bool (*is_valid)(const void *object);
 };
 

@@ -114,6 +114,13 @@ int64_t value_part_expire_ms(struct value v) {
     return ops->part_expire_ms != NULL ? ops->part_expire_ms(v.object) : -1;
 }
 
+bool value_expire_parts(struct value *v, int64_t now_ms, uint32_t *budget, value_part_fn *removed,
+                        void *context) {
+    const struct value_ops *ops = ops_of(*v);
+    if (ops->expire_parts == NULL) return false;
+    return ops->expire_parts(v, now_ms, budget, removed, context);
+}
+
 bool value_is_valid(struct value v) {
     const struct value_ops *ops = ops_of(v);
     return ops->type == types[v.encoding] && ops->is_valid(v.object);

@@ -96,6 +96,14 @@ size_t value_length(struct value v);
 void value_digest(struct value v, struct digest *d);
 /** When the earliest part of the value (a hash field) expires, ms; -1: never. O(1). */
 int64_t value_part_expire_ms(struct value v);
+/** Called with a part (a field) that is about to be removed. */
+typedef void value_part_fn(void *context, struct slice part);
+/**
+ * Removes parts whose time is over, in steps, until about *budget bucket visits (about 10 ns each)
+ * are spent; at least one step. True: there is more to remove now. What remains may be empty.
+ */
+bool value_expire_parts(struct value *v, int64_t now_ms, uint32_t *budget, value_part_fn *removed,
+                        void *context);
 /** Walks the invariants (tests, fuzzers). */
 bool value_is_valid(struct value v);
 

@@ -94,6 +94,12 @@ static inline void harness_on_removed(void *context, struct db *db, struct key k
     harness_replay(context, db->index, 2, words);
 }
 
+static inline void harness_on_part_removed(void *context, struct db *db, struct key key,
+                                           struct slice part) {
+    const struct slice words[] = {SLICE_LITERAL("HDEL"), key.text, part};
+    harness_replay(context, db->index, 3, words);
+}
+
 struct harness_content {
     uint64_t keys;
     struct digest digest;
@@ -142,8 +148,10 @@ static inline void harness_on_modified(void *context, struct db *db, struct key 
 static inline void harness_init(struct harness *h, uint32_t nshards) {
     assert_in_range(nshards, 1, HARNESS_SHARDS_MAX);
     memset(h, 0, sizeof(*h));
-    struct keyspace_hooks hooks = {
-        .context = h, .modified = harness_on_modified, .removed = harness_on_removed};
+    struct keyspace_hooks hooks = {.context = h,
+                                   .modified = harness_on_modified,
+                                   .removed = harness_on_removed,
+                                   .part_removed = harness_on_part_removed};
     for (uint32_t i = 0; i < nshards; i++) {
         h->shards[i] = keyspace_new(HARNESS_DBS, i, 0x746f7263, 1000 + i, &hooks);
         h->replicas[i] = keyspace_new(HARNESS_DBS, i, 0x746f7263, 2000 + i, NULL);
