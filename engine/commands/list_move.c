@@ -55,7 +55,7 @@ static void move_within(struct cmd *c, bool from_front, bool to_front, struct mo
     take(&ch.v, from_front, m);
     give(c, &ch.v, to_front, m);
     tlist_has_shrunk(&ch.v, list__limits(c));
-    change_close(&ch, 2);
+    change_close(&ch, 1);
 }
 
 static void move_between(struct cmd *c, bool from_front, bool to_front, struct moved *m) {
@@ -70,6 +70,7 @@ static void move_between(struct cmd *c, bool from_front, bool to_front, struct m
     ASSERT(opened);
     give(c, &to.v, to_front, m);
     change_close(&to, 1);
+    to.f.db->keyspace->stats.dirty--; // both keys are told of it, but it is one change
 }
 
 /** Moves an item. False: the source is absent, and nothing has been replied. */

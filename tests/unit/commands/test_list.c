@@ -194,6 +194,12 @@ TEST(positions)
 
 // ---- several lists -----------------------------------------------------------------------------
 
+static uint64_t dirty_of(const struct harness *h) {
+    uint64_t dirty = 0;
+    for (uint32_t i = 0; i < h->view.nshards; i++) dirty += h->shards[i]->stats.dirty;
+    return dirty;
+}
+
 static void moving(struct harness *h) {
     char *long_text = calloc(1, 301);
     memset(long_text, 'v', 300);
@@ -212,7 +218,9 @@ static void moving(struct harness *h) {
     EXPECT(h, "$1\r\n1\r\n", "lmove b b left left");
     EXPECT(h, "*4\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\nv\r\n", "lrange b 0 -1");
     EXPECT(h, "$-1\r\n", "rpoplpush nope b");
+    uint64_t dirty = dirty_of(h);
     EXPECT_MODIFIED(h, 2, "lmove b c left left");
+    assert_int_equal(dirty_of(h) - dirty, 1);
     EXPECT_MODIFIED(h, 1, "lmove b b left right");
     EXPECT_EFFECT(h, "lmove b c left left", "lmove b c left left");
     // A destination that has expired counts as absent.
