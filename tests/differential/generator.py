@@ -33,6 +33,7 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
         self.arity_names = [row[0].encode() for row in rows if len(row) == 2]
         self.order = range(len(rows))
         self.weights = self.running_totals(rows)
+        self.edges = [getattr(self, name) for family in chosen for name in family.EDGES]
         self.laws = [row for family in chosen for row in family.LAWS]
         self.law_weights = self.running_totals(self.laws)
 
@@ -142,6 +143,8 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
                 # Redis 7.0 calls this an arity error, which within MULTI would abort it.
                 word = self.pick([b"GETKEYS", b"GETKEYSANDFLAGS"])
                 commands.append(([b"COMMAND", word, self.pick([b"GET", b"PING", b"x"])], None))
+            elif r < 0.029 and self.edges:
+                commands += self.pick(self.edges)()
             else:
                 commands.append(self.command(connection))
         if self.in_multi[connection]:

@@ -170,7 +170,7 @@ class Parts:
             return self.pick(INTEGERS)
         if r < 0.98:
             return self.pick(VALUES)
-        return b"L%d" % self.below(10) * self.pick([5, 30, 100])
+        return b"L" * self.pick([10, 31, 32, 33, 60, 63, 64, 65, 200])
 
     def elements(self, most=6):
         """Some of them, seldom very many."""
@@ -187,3 +187,16 @@ class Parts:
             chosen.append(self.pick([[b"BOGUS"], [b""], [b"COUNT"], [b"LIMIT"]] +
                                     [words for _, words in options]))
         return [word for words in self.shuffled(chosen) for word in words]
+
+    def across(self, key, words, fresh, remove):
+        """Commands that let a value grow across a limit of its compact form, one element at a time,
+        and shrink again, with a look at its encoding after each. `words`: the command that adds,
+        with what is between key and elements; `fresh(i)`: the words of the i-th element; `remove`:
+        a command that takes something away."""
+        encoding = ([b"OBJECT", b"ENCODING", key], None)
+        start = self.pick([12, 12, 128, 512]) - self.below(3)
+        first = [word for i in range(start) for word in fresh(i)]
+        commands = [([b"DEL", key], None), (words[:1] + [key] + words[1:] + first, None), encoding]
+        for i in range(start, start + 4):
+            commands += [(words[:1] + [key] + words[1:] + fresh(i), None), encoding]
+        return commands + [(remove, None), encoding]

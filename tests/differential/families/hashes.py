@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hashes, as Redis 7.2 has them."""
-from parts import FLOATS, HASHES, INTEGERS, ODD_FLOATS, Parts
+from parts import FLOATS, HASHES, INTEGERS, KEYS_OF_EACH, ODD_FLOATS, Parts
 
 
 class Hashes(Parts):
@@ -65,6 +65,16 @@ class Hashes(Parts):
     def law_hrandfield(self):
         return self.chance_args(self.hash_key(), b"WITHVALUES")
 
+    def edge_hash(self):
+        """A hash across its limit."""
+        key = HASHES % self.below(KEYS_OF_EACH)
+        long = b"v" * self.pick([31, 32, 33, 63, 64, 65])
+        return self.across(key, [b"HSET"], lambda i: [b"field%d" % i, b"%d" % i],
+                           [b"HDEL", key, b"field0", b"field1"]) + [
+            ([b"DEL", key], None), ([b"HSET", key, b"f", b"1"], None),
+            ([b"HSET", key] + self.shuffled([long, b"f"]), None),
+            ([b"OBJECT", b"ENCODING", key], None)]
+
 
 COMMANDS = [
     ("hset", 60), ("hmset", 8), ("hsetnx", 10), ("hget", 20), ("hexists", 6), ("hstrlen", 8),
@@ -73,3 +83,4 @@ COMMANDS = [
 ]
 LAWS = [("hrandfield", 4)]
 WHOLE = []
+EDGES = ["edge_hash"]

@@ -145,3 +145,4 @@ COMMANDS = [
 ]
 LAWS = []
 WHOLE = ["scan_error"]
+EDGES = []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Lists."""
-from parts import LISTS, Parts
+from parts import KEYS_OF_EACH, LISTS, Parts
 
 
 class Lists(Parts):
@@ -110,6 +110,23 @@ class Lists(Parts):
         keys = [self.list_key() for _ in range(1 + self.below(3))]
         return [self.timeout()] + self.mpop(keys, self.side()), None
 
+    def edge_list(self):
+        """A list across its limit: a number of items, or bytes."""
+        key = LISTS % self.below(KEYS_OF_EACH)
+        push = self.pick([b"RPUSH", b"LPUSH"])
+        encoding = ([b"OBJECT", b"ENCODING", key], None)
+        if self.random() < 0.5:
+            count, size = self.pick([(7, 3), (8, 3), (8, 40)]) if self.random() < 0.5 else (4, 2038)
+        else:
+            count, size = 78 + self.below(4), 99 + self.below(4)
+        commands = [([b"DEL", key], None), ([push, key] + [b"x" * size] * count, None), encoding]
+        for _ in range(3):
+            commands += [([push, key, b"y" * self.pick([1, size])], None), encoding]
+        for end in (1, 2, count // 2 + 1, count // 2 + 2):
+            commands += [([b"LTRIM", key, b"%d" % end, b"-2"], None), encoding,
+                         ([b"LRANGE", key, b"0", b"-1"], None)]
+        return commands + [([b"LINSERT", key, b"AFTER", b"x" * size, b"z" * size], None), encoding]
+
 
 COMMANDS = [
     ("rpush", 40), ("lpush", 30), ("lpushx", 6), ("rpushx", 6), ("lpop", 16), ("rpop", 16),
@@ -120,3 +137,4 @@ COMMANDS = [
 ]
 LAWS = []
 WHOLE = []
+EDGES = ["edge_list"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """HyperLogLog, geo and SORT."""
-from parts import LOGS, PLACES, Parts
+from parts import KEYS_OF_EACH, LOGS, PLACES, Parts
 
 UNITS = [b"m", b"km", b"mi", b"ft"]
 
@@ -208,6 +208,17 @@ class Others(Parts):
         args, how = self.do_sort()
         return [b"SORT"] + args + [self.option(b"STORE"), b"list%d" % self.below(8)], how
 
+    def edge_log(self):
+        """A HyperLogLog from sparse to dense."""
+        key = LOGS % self.below(KEYS_OF_EACH)
+        commands = [([b"DEL", key], None)]
+        for _ in range(20):
+            count = self.pick([1, 5, 40, 300])
+            commands += [([b"PFADD", key] + [b"%d" % self.below(1 << 40) for _ in range(count)],
+                          None), ([b"PFDEBUG", b"ENCODING", key], None),
+                         ([b"PFCOUNT", key], None), ([b"GET", key], None)]
+        return commands + [([b"PFMERGE", key, self.log_key()], None), ([b"GET", key], None)]
+
 
 COMMANDS = [
     ("pfadd", 24), ("pfcount", 12), ("pfmerge", 6), ("get_log", 6, False),
@@ -219,3 +230,4 @@ COMMANDS = [
 ]
 LAWS = [("geosearch", 2)]
 WHOLE = ["get_log", "georadius_store", "sort_fill", "sort_store"]
+EDGES = ["edge_log"]

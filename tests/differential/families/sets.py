@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Sets."""
-from parts import SETS, Parts
+from parts import KEYS_OF_EACH, SETS, Parts
 
 
 class Sets(Parts):
@@ -95,6 +95,21 @@ class Sets(Parts):
     def law_srandmember(self):
         return self.chance_args(self.set_key(), None)
 
+    def edge_set(self):
+        """A set across its limit: of integers, of other members, or of both."""
+        key = SETS % self.below(KEYS_OF_EACH)
+        kind = self.below(3)
+
+        def fresh(i):
+            return [b"%d" % i if kind == 0 or kind == 1 and i < 3 else b"member%d" % i]
+        commands = self.across(key, [b"SADD"], fresh, [b"SREM", key] + fresh(0) + fresh(1))
+        encoding = ([b"OBJECT", b"ENCODING", key], None)
+        long = b"v" * self.pick([31, 32, 33, 63, 64, 65])
+        return commands + [([b"SADD", key, self.element()], None), encoding,
+                           ([b"DEL", key], None), ([b"SADD", key, b"1", b"a"], None),
+                           ([b"SADD", key, long], None), encoding,
+                           ([b"SUNIONSTORE", key, key, self.set_key()], None), encoding]
+
 
 COMMANDS = [
     ("sadd", 60), ("srem", 18), ("sismember", 10), ("smismember", 8), ("scard", 8),
@@ -104,3 +119,4 @@ COMMANDS = [
 ]
 LAWS = [("spop", 5), ("srandmember", 4)]
 WHOLE = ["spop_all"]
+EDGES = ["edge_set"]

@@ -242,3 +242,4 @@ COMMANDS = [
 ]
 LAWS = [("xadd", 1)]
 WHOLE = ["xgroup_create", "xread_block"]
+EDGES = []

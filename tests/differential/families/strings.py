@@ -267,3 +267,4 @@ COMMANDS = [
 ]
 LAWS = []
 WHOLE = ["set_lcs", "large"]
+EDGES = []

@@ -4,7 +4,7 @@
 Ranges by text have keys of their own, where all scores are equal: elsewhere Redis leaves the answer
 to chance.
 """
-from parts import ODD_FLOATS, ZSETS, Parts
+from parts import KEYS_OF_EACH, ODD_FLOATS, ZSETS, Parts
 
 SCORES = [b"0", b"1", b"-1", b"2", b"3", b"1.5", b"-2.25", b"100", b"0.1", b"1e10", b"-1e-3",
           b"3.0e3", b"1e17", b"123456789.125", b"5", b"0.000001", b"-0", b"9007199254740993",
@@ -246,6 +246,17 @@ class Zsets(Parts):
     def law_zrandmember(self):
         return self.chance_args(self.zset_key(), b"WITHSCORES")
 
+    def edge_zset(self):
+        """A sorted set across its limit."""
+        key = ZSETS % self.below(KEYS_OF_EACH)
+        encoding = ([b"OBJECT", b"ENCODING", key], None)
+        return self.across(key, [b"ZADD"], lambda i: [self.score(), b"member%d" % i],
+                           [b"ZREM", key, b"member0", b"member1"]) + [
+            ([b"ZUNIONSTORE", key, b"2", key, self.zset_key()], None), encoding,
+            ([b"ZRANGESTORE", key, key, b"0", b"%d" % self.pick([10, 11, 12, 126, 127, 128])],
+             None), encoding, ([b"DEL", key], None),
+            ([b"ZADD", key, b"1", b"m" * self.pick([31, 32, 33, 63, 64, 65])], None), encoding]
+
 
 COMMANDS = [
     ("zadd", 70), ("zincrby", 16), ("zrem", 14), ("zscore", 12), ("zmscore", 8), ("zcard", 6),
@@ -259,3 +270,4 @@ COMMANDS = [
 ]
 LAWS = [("zrandmember", 4)]
 WHOLE = ["zadd_lex", "zrem_lex"]
+EDGES = ["edge_zset"]
