@@ -116,6 +116,7 @@ class Streams(Parts):
         """STREAMS with keys and ids."""
         keys = [self.stream_key() for _ in range(1 + self.below(3))]
         ids = [new if new and self.random() < 0.75 else self.old_id() for _ in keys]
+        ids = [b"-" if word == b"+" else word for word in ids]  # of later versions
         if self.random() < 0.02:
             ids = ids[:-1]
         return [self.option(b"STREAMS")] + keys + ids
