@@ -21,7 +21,7 @@ const uint8_t *thash__pack_find(const uint8_t *lp, unsigned width, struct slice 
 static int64_t expiry_at(const uint8_t *p) {
     struct listpack_item item;
     listpack_get(p, &item);
-    ASSERT_DEV(item.is_int);
+    ASSERT(item.is_int);
     return item.number != 0 ? item.number : THASH_NEVER;
 }
 
