@@ -19,6 +19,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/random.h"
+#include "engine/encoding/hashtable.h"
 #include "net/listener.h"
 #include "shards/cluster.h"
 #include "shards/cpus.h"
@@ -127,9 +128,11 @@ static void on_shutdown(struct fleet *fleet) {
 static void make_fleet(struct server *sv) {
     const struct config *c = sv->config;
     char run_id[41];
-    uint64_t seeds[2];
+    uint64_t seeds[2], hashtable_seed;
     make_run_id(run_id);
     random_secret(seeds, sizeof seeds);
+    random_secret(&hashtable_seed, sizeof hashtable_seed);
+    hashtable_set_seed(hashtable_seed);
     sv->nshards = c->shards > 0 ? (uint32_t)c->shards : (uint32_t)cpus_default_shards("/");
     sv->fleet = fleet_new(sv->nshards, seeds[0], run_id, clock_wall_us());
     sv->fleet->on_shutdown = on_shutdown;
