@@ -145,7 +145,7 @@ struct workload {
 };
 
 extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
-    workload_registers, workload_memory, workload_chaos;
+    workload_registers, workload_memory, workload_chaos, workload_queues;
 
 struct sim_io {
     struct io io; // first member

@@ -23,7 +23,7 @@
 
 static const struct workload *const workloads[] = {
     &workload_transfers, &workload_groups, &workload_tokens, &workload_order,
-    &workload_registers, &workload_memory, &workload_chaos};
+    &workload_registers, &workload_memory, &workload_chaos,  &workload_queues};
 #define WORKLOADS (sizeof workloads / sizeof workloads[0])
 
 // What is being run now: for the handler of fatal signals, which has no other way to know.
