@@ -165,23 +165,29 @@ void shard_run(struct shard *s, struct cmd *c) {
     }
 }
 
-void shard_settle(struct shard *s) {
-    for (;;) {
-        struct parked *op = intents_next_ready(&s->intents);
-        if (op) {
-            switch ((enum parked_kind)op->kind) {
-            case PARKED_REQUEST: request_arrive(s, (struct request *)op); break;
-            case PARKED_WATCH: watch_leg_arrive(s, (struct watch_leg *)op); break;
-            case PARKED_BLOCKED: blocked_leg_again(s, (struct blocked_leg *)op); break;
-            }
-            continue;
+/** Does the first of what is ready. False: nothing is that could be done now. */
+static __attribute__((noinline)) bool settle_one(struct shard *s) {
+    struct parked *op = intents_next_ready(&s->intents);
+    if (op) {
+        switch ((enum parked_kind)op->kind) {
+        case PARKED_REQUEST: request_arrive(s, (struct request *)op); break;
+        case PARKED_WATCH: watch_leg_arrive(s, (struct watch_leg *)op); break;
+        case PARKED_BLOCKED: blocked_leg_again(s, (struct blocked_leg *)op); break;
         }
-        // Those who waited for what a command has just made come before what follows it.
-        if (unlikely(blocked_is_due(s) || s->blocked_retries) && blocked_settle(s)) continue;
-        struct part *part = intents_next_granted(&s->intents);
-        if (!part) return;
-        transaction_grant(s, part);
+        return true;
     }
+    // Those who waited for what a command has just made come before what follows it.
+    if (blocked_settle(s)) return true;
+    struct part *part = intents_next_granted(&s->intents);
+    if (part) transaction_grant(s, part);
+    return part != NULL;
+}
+
+void shard_settle(struct shard *s) {
+    const struct intents *in = &s->intents;
+    while (unlikely(in->ready_first || in->granted_first || s->keyspace->ready ||
+                    s->blocked_retries))
+        if (!settle_one(s)) return;
 }
 
 // ---- messages ----------------------------------------------------------------------------------

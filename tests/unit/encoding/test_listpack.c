@@ -87,7 +87,7 @@ static void test_numbers(void **state) {
         texts = listpack_append(texts, s);
         assert_int_equal(listpack_bytes(lp) - before, listpack_element_bytes(s));
         uint8_t *p = listpack_last(lp);
-        struct listpack_item item;
+        struct listpack_item item = {0};
         listpack_get(p, &item);
         assert_true(item.is_int && item.number == numbers[i]);
         int64_t v = 0;
@@ -126,7 +126,7 @@ static void test_lengths(void **state) {
     check_valid(lp);
     const uint8_t *p = listpack_first(lp);
     for (size_t i = 0; i < LENGTHS; i++, p = listpack_next(lp, p)) {
-        struct listpack_item item;
+        struct listpack_item item = {0};
         listpack_get(p, &item);
         assert_false(item.is_int);
         assert_true(slice_equal(item.text, slice_of(text, lengths[i])));
@@ -161,7 +161,7 @@ static void test_not_numbers(void **state) {
                                         ""};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         uint8_t *lp = listpack_append(listpack_new(0), slice_text(texts[i]));
-        struct listpack_item item;
+        struct listpack_item item = {0};
         listpack_get(listpack_first(lp), &item);
         int64_t v;
         assert_false(item.is_int);
