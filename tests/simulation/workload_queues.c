@@ -36,8 +36,7 @@ static void setup(struct world *w) {
     uint32_t first = sim_below(w, w->nshards);
     for (int i = 0; i < w->key_count; i++) w->keys[i] = sim_key(w, "queue", i, first + (uint32_t)i);
     w->keys[DONE] = sim_key(w, "done", 0, sim_below(w, w->nshards));
-    w->data = arena_alloc(&w->arena, sizeof(struct queues));
-    memset(w->data, 0, sizeof(struct queues));
+    w->data = mem_calloc(sizeof(struct queues));
     w->vanish_chance = sim_below(w, 3) ? 0 : 40;
     int producers = 1 + (int)sim_below(w, 3), consumers = 1 + (int)sim_below(w, 5);
     for (int i = 0; i < producers; i++)
