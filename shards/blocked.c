@@ -324,14 +324,26 @@ static bool run_on_key(struct shard *s, struct shard *at, struct blocked *b,
     return !block.wanted;
 }
 
-enum served { SERVED_ON, SERVED_STOP };
+enum served { SERVED_ON, SERVED_STOP, SERVED_LENT };
 
-/** Tries to serve one place of a ready key. STOP: nobody behind it is to be served before it. */
+/** Whether a transaction has a key of the command that is here. */
+static bool is_lent(const struct shard *at, const struct blocked *b) {
+    uint64_t hash;
+    bool write;
+    return at->intents.parts > 0 &&
+           request_conflict(at, b->spec, b->argc, b->argv, 0, 0, &hash, &write, true);
+}
+
+/**
+ * Tries to serve one place of a ready key. STOP: nobody behind it is to be served before it. LENT:
+ * nor is it, before what it needs is back.
+ */
 static enum served serve_place(struct shard *s, struct shard *at, struct place *place) {
     struct blocked *b = place->leg->blocked;
     ASSERT(b->magic == BLOCKED_MAGIC);
     int64_t now_ms = s->now_ms > at->now_ms ? s->now_ms : at->now_ms;
     if (!is_ready(at, b, place->key, now_ms)) return SERVED_ON;
+    if (!b->scattered && is_lent(at, b)) return SERVED_LENT;
     if (!claim(b)) return b->scattered ? SERVED_STOP : SERVED_ON;
     if (b->scattered) {
         tell_home(s, b);
@@ -347,16 +359,15 @@ static enum served serve_place(struct shard *s, struct shard *at, struct place *
     return SERVED_ON;
 }
 
-/** Serves the queue of a key. False: the key is lent, its turn comes when it is back. */
+/** Serves the queue of a key. False: something is lent, its turn comes when that is back. */
 static bool serve_key(struct shard *s, struct shard *at, const struct waiting_key *key) {
-    if (at->intents.parts > 0 && intents_conflict(&at->intents, key->hash, true, true))
-        return false;
+    enum served served = SERVED_ON;
     struct waiting *next;
-    for (struct waiting *w = key->first; w; w = next) {
+    for (struct waiting *w = key->first; w && served == SERVED_ON; w = next) {
         next = w->next;
-        if (serve_place(s, at, (struct place *)w) == SERVED_STOP) break;
+        served = serve_place(s, at, (struct place *)w);
     }
-    return true;
+    return served != SERVED_LENT;
 }
 
 /** Serves all ready keys of a keyspace. */
