@@ -159,11 +159,13 @@ void waiting_touch_all(struct keyspace *ks, uint32_t db) {
 }
 
 struct waiting_key *waiting_next_ready(struct keyspace *ks) {
-    struct waiting_key *k = ks->ready;
-    if (k == NULL) return NULL;
-    ks->ready = k->ready_next;
-    k->ready = false;
-    ASSERT(!k->held);
+    struct waiting_key *k;
+    do { // whoever still holds one says what becomes of it
+        k = ks->ready;
+        if (k == NULL) return NULL;
+        ks->ready = k->ready_next;
+        k->ready = false;
+    } while (k->held);
     k->held = true;
     return k;
 }

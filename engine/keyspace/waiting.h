@@ -45,7 +45,7 @@ void waiting_touch_all(struct keyspace *ks, uint32_t db);
 
 /**
  * Takes the first key off the list of ready ones, or returns NULL. It stays in place, whatever
- * happens to its queue, until waiting_done().
+ * happens to its queue, and is not given out again, until waiting_done() or waiting_again().
  */
 struct waiting_key *waiting_next_ready(struct keyspace *ks);
 void waiting_done(struct keyspace *ks, struct waiting_key *key);
