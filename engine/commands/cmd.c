@@ -194,7 +194,11 @@ bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *ou
         return false;
     }
     if (*out >= min && *out <= max) return true;
-    reply_error(c->reply, text != NULL ? text : error_out_of_range);
+    if (text != NULL)
+        reply_error(c->reply, text);
+    else
+        reply_error_format(c->reply, "ERR value is out of range, value must between %lld and %lld",
+                           (long long)min, (long long)max);
     return false;
 }
 

@@ -299,7 +299,7 @@ bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type);
 /** Integer argument with Redis's default error text; false: the error has been written. */
 bool cmd_arg_i64(struct cmd *c, int arg, int64_t *out);
 /**
- * The same within [min, max], else the error "ERR value is out of range" (or text, when not NULL).
+ * The same within [min, max], else an error that names the two (or text, when not NULL).
  */
 bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *out,
                    const char *text);
