@@ -133,6 +133,7 @@ void blocked_leg_forget(struct shard *s, struct blocked_leg *leg) {
 
 static void free_if_over(struct blocked *b) {
     if (!b->done || b->legs_out > 0) return;
+    b->home->blocked_count--;
     for (uint32_t i = 0; i < b->leg_count; i++) mem_free(b->legs[i]);
     mem_free(b->legs);
     buf_free(&b->reply);
@@ -169,7 +170,7 @@ static void finish(struct blocked *b) {
     timers_cancel(&s->timers, &b->timer);
     b->legs_out++; // our own hand on it
     for (uint32_t i = 0; i < b->leg_count; i++)
-        if (b->legs[i]->queued || b->legs[i]->sent) leg_release(s, b->legs[i]);
+        if (b->legs[i]->sent || b->legs[i]->queued) leg_release(s, b->legs[i]);
     b->legs_out--;
     b->done = true;
     free_if_over(b);
@@ -498,6 +499,7 @@ void blocked_begin(struct connection *conn, const struct command *spec, int argc
     struct blocked *b = blocked_new(conn, spec, argc, argv, block);
     mem_free(block->replaced);
     block->replaced = NULL;
+    s->blocked_count++;
     connection_work_begin(conn, &b->work);
     b->work.timed = block->timeout_ms > 0;
     if (b->work.timed && block->timeout_ms < (INT64_MAX - s->now_ns) / 1000000)

@@ -185,8 +185,8 @@ static __attribute__((noinline)) bool settle_one(struct shard *s) {
 
 void shard_settle(struct shard *s) {
     const struct intents *in = &s->intents;
-    while (unlikely(in->ready_first || in->granted_first || s->keyspace->ready ||
-                    s->blocked_retries))
+    while (
+        unlikely(in->ready_first || in->granted_first || s->keyspace->ready || s->blocked_retries))
         if (!settle_one(s)) return;
 }
 
@@ -564,7 +564,8 @@ void shard_sleep_end(struct shard *s) {
 }
 
 bool shard_is_finished(const struct shard *s) {
-    if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0)
+    if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
+        s->blocked_count > 0)
         return false;
     for (uint32_t to = 0; to < s->fleet->nshards; to++)
         if (s->outboxes[to].len > 0) return false;

@@ -119,6 +119,7 @@ struct shard {
     struct connection *resumable;    // may go on with the bytes they hold
     struct blocked *blocked_retries; // blocked clients that look at all their keys again
     bool blocked_serving;            // somebody is serving: blocked.c
+    uint32_t blocked_count;          // of this shard's, with those whose places are not back yet
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand
     struct buf scratch;            // replies of requests are first written here ...
