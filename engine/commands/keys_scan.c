@@ -10,6 +10,8 @@
 //           +------------+---------------------+
 //           | shard (13) | table_scan() (40)   |     0 = the start, and the end
 //           +------------+---------------------+
+#include <string.h>
+
 #include "engine/base/assert.h"
 #include "engine/commands/keys.h"
 #include "engine/commands/scan_options.h"
@@ -29,13 +31,35 @@ struct search {
     bool by_type;
     const char *type; // NULL: a name that no type has
     uint64_t seen, found;
+    bool deletes;       // SCAN deletes what has expired, KEYS does not
+    struct buf expired; // keys whose time has passed: a size_t, then so many bytes, for each
 };
+
+/** Remembers a key that the walk met, to be deleted behind it. */
+static void note_expired(struct search *s, struct slice key) {
+    buf_append(&s->expired, &key.n, sizeof(key.n));
+    buf_append(&s->expired, key.p, key.n);
+}
+
+/** Looking such a key up deletes it. */
+static void delete_expired(struct cmd *c, struct search *s) {
+    for (size_t at = 0; at < s->expired.len;) {
+        size_t n;
+        memcpy(&n, s->expired.p + at, sizeof(n));
+        cmd_find_at(c, slice_of(s->expired.p + at + sizeof(n), n), c->db);
+        at += sizeof(n) + n;
+    }
+    buf_free(&s->expired);
+}
 
 static void visit(void *context, struct entry *e) {
     struct search *s = context;
     s->seen++;
     if (!scan_matches(&s->options, entry_key(e))) return;
-    if (cmd_expired(s->c, e)) return;
+    if (cmd_expired(s->c, e)) {
+        if (s->deletes) note_expired(s, entry_key(e));
+        return;
+    }
     if (s->by_type && (s->type == NULL || s->type != value_type_name(entry_type(e)))) return;
     reply_bulk_slice(s->reply, entry_key(e));
     s->found++;
@@ -128,13 +152,14 @@ void keys_scan(struct cmd *c) {
     uint64_t cursor;
     if (!scan_arg_cursor(c, 1, &cursor)) return;
     struct scan_found found;
-    struct search s = {.c = c};
+    struct search s = {.c = c, .deletes = !c->view->frozen};
     if (!parse_scan(c, &s)) return;
     scan_found_init(&found, c);
     s.reply = &found.reply;
     cursor = walk(c, &s, cursor);
     found.count = s.found;
     scan_found_end(&found, cursor);
+    delete_expired(c, &s);
 }
 
 // ---- RANDOMKEY ---------------------------------------------------------------------------------

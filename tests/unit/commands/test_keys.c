@@ -292,6 +292,31 @@ static void scanning(struct harness *h) {
 }
 OVER_SHARDS(scanning)
 
+static void scanning_deletes_what_has_expired(struct harness *h) {
+    EXPECT(h, "+OK\r\n", "set a 1 px 10");
+    EXPECT(h, "+OK\r\n", "set b 1 px 10");
+    EXPECT(h, "+OK\r\n", "set c 1");
+    h->now_ms += 20;
+    EXPECT(h, "*1\r\n$1\r\nc\r\n", "keys *");
+    EXPECT(h, ":3\r\n", "dbsize");
+    h->view.frozen = true;
+    EXPECT(h, "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n", "scan 0 count 100");
+    EXPECT(h, ":3\r\n", "dbsize");
+    h->view.frozen = false;
+    EXPECT(h, "*2\r\n$1\r\n0\r\n*0\r\n", "scan 0 count 100 type list match a");
+    EXPECT(h, ":2\r\n", "dbsize");
+    EXPECT(h, "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n", "scan 0 count 100");
+    EXPECT(h, ":1\r\n", "dbsize");
+}
+
+static void test_scanning_deletes_what_has_expired(void **state) {
+    (void)state;
+    struct harness h;
+    harness_init(&h, 1);
+    scanning_deletes_what_has_expired(&h);
+    harness_fini(&h);
+}
+
 static void scan_options(struct harness *h) {
     static const char empty[] = "*2\r\n$1\r\n0\r\n*0\r\n";
     EXPECT(h, "-ERR invalid cursor\r\n", "scan abc");
@@ -465,6 +490,7 @@ int main(void) {
         cmocka_unit_test(test_moving),
         cmocka_unit_test(test_databases),
         cmocka_unit_test(test_scanning),
+        cmocka_unit_test(test_scanning_deletes_what_has_expired),
         cmocka_unit_test(test_scan_options),
         cmocka_unit_test(cursors_name_their_shard),
         cmocka_unit_test(test_random_keys),
