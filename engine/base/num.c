@@ -89,10 +89,41 @@ bool num_parse_i64(struct slice text, int64_t *out) {
     return true;
 }
 
+// Plain decimals of few digits, which most scores are: digits and a power of ten that are both
+// exact doubles make a quotient that is rounded once, so it is the one that strtod finds (Clinger,
+// "How to read floating point numbers accurately", 1990). False: it is not as simple as that.
+static bool parse_simple_double(struct slice text, double *out) {
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+    const char *p = text.p, *end = text.p + text.n, *point = NULL;
+    bool negative = text.n != 0 && *p == '-';
+    if (negative) p++;
+    if (p == end || end - p > 19) return false; // 18 digits and a point: below 2^63
+    uint64_t digits = 0;
+    for (; p != end; p++) {
+        unsigned digit = (unsigned)(unsigned char)*p - '0';
+        if (digit <= 9) {
+            digits = digits * 10 + digit;
+        } else if (*p == '.' && point == NULL) {
+            point = p;
+        } else {
+            return false;
+        }
+    }
+    if (digits > (uint64_t)1 << 53) return false;
+    // A point alone is no number; what stands behind it counts.
+    if (point != NULL && text.n - (negative ? 1 : 0) == 1) return false;
+    size_t behind = point != NULL ? (size_t)(end - point) - 1 : 0;
+    double value = (double)digits / powers[behind];
+    *out = negative ? -value : value;
+    return true;
+}
+
 // Texts come unterminated, strtod wants a terminator: short ones are copied to the stack. Longer
 // ones (Redis takes "1" behind thousands of zeros) go through the heap.
 bool num_parse_double(struct slice text, double *out) {
     char stack[256];
+    if (likely(parse_simple_double(text, out))) return true;
     if (text.n == 0 || isspace((unsigned char)text.p[0])) return false;
     char *copy = text.n < sizeof(stack) ? stack : mem_alloc(text.n + 1);
     memcpy(copy, text.p, text.n);

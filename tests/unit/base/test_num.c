@@ -182,6 +182,32 @@ static void test_parse_double(void **state) {
     }
 }
 
+// Plain decimals take a way of their own, which must find the double that strtod finds.
+static void test_parse_plain_double(void **state) {
+    (void)state;
+    struct random random;
+    random_init(&random, 2);
+    for (int i = 0; i < 100000; i++) {
+        char text[32];
+        size_t n = 0, digits = 1 + random_below(&random, 20), point = random_below(&random, 24);
+        if (random_below(&random, 2) == 0) text[n++] = '-';
+        for (size_t j = 0; j < digits; j++) {
+            if (j == point) text[n++] = '.';
+            text[n++] = (char)('0' + random_below(&random, 10));
+        }
+        if (digits == point) text[n++] = '.';
+        text[n] = '\0';
+        double expected = strtod(text, NULL), value;
+        assert_true(num_parse_double(slice_of(text, n), &value));
+        if (memcmp(&value, &expected, sizeof value) != 0)
+            fail_msg("%s was read as %a", text, value);
+    }
+    static const char *const refused[] = {".", "-.", "-", "1..", "1.2.3", "1-", "1.x"};
+    double value;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        if (num_parse_double(slice_text(refused[i]), &value)) fail_msg("'%s' taken", refused[i]);
+}
+
 static void expect_long_double(const char *in, const char *text) {
     long double value;
     assert_true(num_parse_long_double(slice_text(in), &value));
@@ -259,6 +285,7 @@ int main(void) {
         cmocka_unit_test(test_double_layout),
         cmocka_unit_test(test_double_round_trip),
         cmocka_unit_test(test_parse_double),
+        cmocka_unit_test(test_parse_plain_double),
         cmocka_unit_test(test_long_double),
         cmocka_unit_test(test_memory),
     };
