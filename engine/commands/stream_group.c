@@ -122,7 +122,8 @@ void stream_xgroup_destroy(struct cmd *c) {
     struct stream_group *g = tstream_group(tstream_of(ch.v), c->argv[3]);
     if (g != NULL) {
         tstream_group_remove(tstream_of(ch.v), g);
-        change_close(&ch, 1); // who waits for entries of the group has to be told
+        change_close_quietly(&ch, 1);
+        db_ready(ch.f.db, ch.f.key); // who waits for entries of the group has to be told
     }
     reply_int(c->reply, g != NULL);
 }

@@ -210,7 +210,7 @@ bool tstream_group_lag(const struct stream *s, const struct stream_group *g, int
 
 void tstream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id) {
     if (g->entries_read >= 0 && !tstream_has_gaps(s, id))
-        g->entries_read++;
+        g->entries_read += g->entries_read < INT64_MAX;
     else if (s->entries_added > 0)
         g->entries_read = tstream_reads_at(s, id);
     g->last = id;

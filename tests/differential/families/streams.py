@@ -131,8 +131,12 @@ class Streams(Parts):
         if self.random() < 0.4:
             args.append(self.option(b"MKSTREAM"))
         if self.random() < 0.15:
-            args += [self.option(b"ENTRIESREAD"), self.number()]
+            args += [self.option(b"ENTRIESREAD"), self.read_count()]
         return args, None
+
+    def read_count(self):
+        """How many entries a group has read: not so many that Redis's counter overflows."""
+        return b"%d" % self.below(5000) if self.random() < 0.9 else self.pick([b"-1", b"-2", b"x"])
 
     def do_xgroup(self):
         r = self.random()
@@ -140,7 +144,7 @@ class Streams(Parts):
             args = [self.option(b"SETID"), self.stream_key(), self.group(),
                     b"$" if self.random() < 0.3 else self.old_id()]
             if self.random() < 0.3:
-                args += [self.option(b"ENTRIESREAD"), self.number()]
+                args += [self.option(b"ENTRIESREAD"), self.read_count()]
             return args, None
         if r < 0.7 and self.version >= (7, 2):
             return [self.option(b"CREATECONSUMER"), self.stream_key(), self.group(),
@@ -196,7 +200,7 @@ class Streams(Parts):
             return [self.stream_key()], None
         args = [self.stream_key(), self.group(), self.consumer(), self.idle(), self.old_id()]
         return args + self.shuffled_options([
-            (0.5, [self.option(b"COUNT"), self.number()]), (0.3, [self.option(b"JUSTID")])]), None
+            (0.5, [self.option(b"COUNT"), self.number(1)]), (0.3, [self.option(b"JUSTID")])]), None
 
     def do_xsetid(self):
         args = [self.stream_key(), b"%d-5" % (self.stream_clock + self.below(3))
