@@ -9,6 +9,7 @@
 
 #include "engine/commands/introspect.h"
 #include "engine/commands/stream_common.h"
+#include "engine/keyspace/waiting.h"
 
 /** What XGROUP and XINFO say about words that fit no subcommand. */
 static void bad_subcommand(struct cmd *c) {
@@ -123,7 +124,8 @@ void stream_xgroup_destroy(struct cmd *c) {
     if (g != NULL) {
         tstream_group_remove(tstream_of(ch.v), g);
         change_close_quietly(&ch, 1);
-        db_ready(ch.f.db, ch.f.key); // who waits for entries of the group has to be told
+        // Who waits for entries of the group has to look, and gets an error.
+        waiting_touch(ch.f.db->keyspace, ch.f.db->index, ch.f.key);
     }
     reply_int(c->reply, g != NULL);
 }

@@ -101,13 +101,6 @@ void db_modified(struct db *db, struct key key) {
     if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
 }
 
-void db_ready(struct db *db, struct key key) {
-    struct keyspace *ks = db->keyspace;
-    if (ks->waiting != NULL) waiting_touch(ks, db->index, key);
-    // A borrowed keyspace has no waiters of its own: what was modified is touched by its owner.
-    if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
-}
-
 static void release(struct db *db, struct entry *e) { free_or_hand_over(&db->keyspace->hooks, e); }
 
 struct table_ref db_find(const struct db *db, struct key key) {

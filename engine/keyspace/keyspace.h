@@ -145,8 +145,6 @@ void db_attach(struct db *db, struct key key, struct entry *e);
 void db_delete(struct db *db, struct key key, struct table_ref ref);
 /** Deletes a found key that no command asked to delete: counts it and calls removed before. */
 void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_removal why);
-/** Lets those who wait for the key look at it again; watchers are not told. */
-void db_ready(struct db *db, struct key key);
 /** Tells watchers and the owner that the key changed. Counts as one dirty change. */
 void db_modified(struct db *db, struct key key);
 

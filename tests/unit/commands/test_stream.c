@@ -283,7 +283,7 @@ static void groups(struct harness *h) {
            "xgroup setid s nope 0");
     EXPECT(h, ":0\r\n", "xgroup delconsumer s g nope");
     EXPECT(h, ":0\r\n", "xgroup delconsumer s g c");
-    EXPECT_MODIFIED(h, 1, "xgroup destroy s g2"); // who waits for it is told
+    EXPECT_MODIFIED(h, 0, "xgroup destroy s g2");
     EXPECT(h, ":0\r\n", "xgroup destroy s g2");
     harness_run(h, "set x 1");
     EXPECT(h, WRONGTYPE, "xgroup destroy x g");
