@@ -28,6 +28,8 @@ static const char *const help[] = {
     "    The same for the value of a key, when it is not in one of the compact encodings.",
     "OBJECT <key>",
     "    How the key's value is held in memory.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Accepted, and nothing to set: a large item of a list has a node to itself anyway.",
     "RELOAD",
     "    Refused: there are no snapshots yet.",
     "SET-ACTIVE-EXPIRE (0|1)",
@@ -96,6 +98,8 @@ void session_debug(struct session_call *call) {
         set_active_expire(call);
     } else if (call->argc == 4 && slice_is(word, "stringmatch-len")) {
         reply_int(call->reply, glob_match(call->argv[2], call->argv[3], false));
+    } else if (call->argc == 3 && slice_is(word, "quicklist-packed-threshold")) {
+        reply_ok(call->reply);
     } else if (call->argc == 2 && slice_is(word, "reload")) {
         reply_error(call->reply, "ERR DEBUG RELOAD needs snapshots, which torc does not have yet");
     } else if (session__debug_keys(call)) {
