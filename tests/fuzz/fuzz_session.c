@@ -20,6 +20,7 @@
 #include "shards/connection.h"
 #include "shards/session.h"
 #include "shards/shard.h"
+#include "tests/fuzz/fuzz_session_lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -347,6 +348,9 @@ static const char *const settings[][2] = {
     {"maxclients", "1"},
     {"no-such-thing", "1"},
     {"client-output-buffer-limit", "normal 64 0 0"},
+    {"list-max-listpack-size", "2"},
+    {"list-compress-depth", "1"},
+    {"hash-max-listpack-value", "4"},
 };
 #define COUNT(a) ((uint32_t)(sizeof(a) / sizeof((a)[0])))
 
@@ -394,7 +398,7 @@ static const struct command *pick_row(struct world *w) {
 static void note_command(struct world *w, struct link *l, const struct command *row) {
     l->commands++;
     if (strcmp(row->full_name, "client|reply") == 0) l->inexact = true;
-    if (strcmp(row->full_name, "wait") == 0) l->inexact = true; // it may be for ever
+    if (row->flags & COMMAND_BLOCKING) l->inexact = true; // it may be for ever
     if (strcmp(row->full_name, "client|pause") == 0) w->inexact = true;
 }
 
@@ -426,6 +430,48 @@ static void send_command(struct world *w, struct link *l) {
     note_command(w, l, row);
 }
 
+/** What a word of a line becomes. */
+static const char *line_word(struct world *w, const char *word, size_t *n) {
+    static const char *const keys[] = {"a", "b", "{a}1", "{a}2", "key:3"};
+    const char *text = word;
+    if (take(w, 64) == 63) return pick_word(w, n);
+    if (*n != 1) return word;
+    switch (*word) {
+    case 'K': text = keys[take(w, COUNT(keys))]; break;
+    case 'M': text = line_members[take(w, COUNT(line_members))]; break;
+    case 'S': text = line_scores[take(w, COUNT(line_scores))]; break;
+    case 'N': text = line_numbers[take(w, COUNT(line_numbers))]; break;
+    case 'I': text = line_ids[take(w, COUNT(line_ids))]; break;
+    case 'T': text = line_times[take(w, COUNT(line_times))]; break;
+    case 'G': text = take(w, 4) != 0 ? "g" : "h"; break;
+    default: break;
+    }
+    *n = strlen(text);
+    return text;
+}
+
+/** A command made of one of the lines. */
+static void send_line(struct world *w, struct link *l) {
+    const char *line = lines[take(w, COUNT(lines))];
+    struct buf arguments = {0};
+    int argc = 0;
+    const struct command *row = NULL;
+    for (const char *p = line; *p != '\0'; p += *p == ' ') {
+        size_t n = strcspn(p, " ");
+        const char *word = p;
+        p += n;
+        if (argc == 0) row = command_find(slice_of(word, n));
+        if (argc > 0) word = line_word(w, word, &n);
+        add_argument(&arguments, false, word, n);
+        argc++;
+    }
+    ASSERT(row != NULL);
+    buf_printf(&l->to_server, "*%d\r\n", argc);
+    buf_append(&l->to_server, arguments.p, arguments.len);
+    buf_free(&arguments);
+    note_command(w, l, row);
+}
+
 /** Bytes of the input as they are. */
 static void send_raw(struct world *w, struct link *l) {
     size_t n = 1 + take(w, 64);
@@ -451,6 +497,8 @@ static void act(struct world *w) {
     } else if (!l->ended && !l->reset) {
         if (w->raw_allowed && what < 32)
             send_raw(w, l);
+        else if (what < 44)
+            send_line(w, l);
         else
             send_command(w, l);
     }
@@ -519,6 +567,20 @@ static void check_replies(const struct world *w, const struct link *l) {
 
 static void ignore_shutdown(struct fleet *fleet) { (void)fleet; }
 
+/** Where compact encodings end early. */
+static const struct value_limits small_limits = {.list_max_listpack_size = 3,
+                                                 .list_compress_depth = 1,
+                                                 .set_max_intset_entries = 3,
+                                                 .set_max_listpack_entries = 3,
+                                                 .set_max_listpack_value = 5,
+                                                 .hash_max_listpack_entries = 3,
+                                                 .hash_max_listpack_value = 5,
+                                                 .zset_max_listpack_entries = 3,
+                                                 .zset_max_listpack_value = 5,
+                                                 .stream_node_max_bytes = 100,
+                                                 .stream_node_max_entries = 3,
+                                                 .hll_sparse_max_bytes = 60};
+
 static void world_init(struct world *w) {
     static const size_t capacities[] = {1, 2, 8, 64};
     char run_id[41] = {0};
@@ -532,6 +594,7 @@ static void world_init(struct world *w) {
     w->config->databases = 4;
     w->config->proto_max_bulk_len = STRING_MAX;
     w->config->protected_mode = false; // descriptors are made up: nobody seems to be local
+    if (below(w, 2)) w->config->limits = small_limits;
     w->config->loglevel = LOG_NOTHING; // CONFIG SET sets it anew, whatever it sets
     ASSERT(w->config->enable_debug_command == CONFIG_ENABLE_NO);
     ASSERT(w->config->enable_protected_configs == CONFIG_ENABLE_NO && !w->config->file[0]);
