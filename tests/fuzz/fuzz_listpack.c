@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fuzz target for listpacks: whatever listpack_validate() lets pass must be safe to walk, to read and
-// to change. An input is bytes from anywhere, taken for a listpack, or a program that makes one by
-// changes beside a plain array of texts and damages it in the end. One thread. Invariants: validation reads no byte outside of the
-// input, every element is seen once and in the same order both ways, and what was valid is valid
-// after every change.
+// Fuzz target for listpacks: whatever listpack_validate() lets pass must be safe to walk, to read
+// and to change. An input is bytes from anywhere, taken for a listpack, or a program that makes one
+// by changes beside a plain array of texts and damages it in the end. One thread. Invariants:
+// validation reads no byte outside of the input, every element is seen once and in the same order
+// both ways, and what was valid is valid after every change.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Lines that fuzz_session.c makes commands of, so that commands with many rules get behind their
-// checks: words with a blank between them, where K is a key, M a member, field or value, N a number,
-// S a score, I a stream's id, G a group, T a short time; anything else stands for itself, and no
-// line is sent without a chance of being spoilt. Constant data.
+// checks: words with a blank between them, where K is a key, M a member, field or value, N a
+// number, S a score, I a stream's id, G a group, T a short time; anything else stands for itself.
+// Any of them may be spoilt on the way. Constant data.
 #ifndef TORC_TESTS_FUZZ_FUZZ_SESSION_LINES_H
 #define TORC_TESTS_FUZZ_FUZZ_SESSION_LINES_H
 
