@@ -213,6 +213,43 @@ size_t num_format_long_double(char *out, long double value) {
     return n;
 }
 
+#define HUMAN_DIGITS 17
+#define HUMAN_ONE    UINT64_C(100000000000000000) // 10^HUMAN_DIGITS
+
+/** The fraction, in [0, 1), in units of 10^-17; exact before it is rounded, halves to even. */
+static uint64_t human_fraction(double fraction) {
+    int exponent;
+    // fraction = mantissa / 2^shift, exactly.
+    uint64_t mantissa = (uint64_t)ldexp(frexp(fraction, &exponent), 53);
+    int shift = 53 - exponent;
+    if (mantissa == 0 || shift > 112) return 0; // less than a quarter of a unit
+    unsigned __int128 product = (unsigned __int128)mantissa * HUMAN_ONE;
+    uint64_t units = (uint64_t)(product >> shift);
+    unsigned __int128 rest = product - ((unsigned __int128)units << shift);
+    unsigned __int128 half = (unsigned __int128)1 << (shift - 1);
+    return units + (rest > half || (rest == half && (units & 1)));
+}
+
+size_t num_format_human(char *out, double value) {
+    double magnitude = fabs(value);
+    if (!(magnitude < 1000)) return num_format_long_double(out, (long double)value);
+    uint64_t whole = (uint64_t)magnitude, units = human_fraction(magnitude - (double)whole);
+    if (units == HUMAN_ONE) {
+        units = 0;
+        whole++;
+    }
+    size_t n = 0;
+    if (value < 0 && (whole != 0 || units != 0)) out[n++] = '-';
+    n += num_format_u64(out + n, whole);
+    if (units == 0) return n;
+    out[n] = '.';
+    for (int i = HUMAN_DIGITS; i > 0; i--, units /= 10)
+        out[n + (size_t)i] = (char)('0' + units % 10);
+    n += HUMAN_DIGITS + 1;
+    while (out[n - 1] == '0') n--;
+    return n;
+}
+
 bool num_parse_memory(struct slice text, int64_t *bytes) {
     static const struct {
         const char *word;

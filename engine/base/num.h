@@ -38,6 +38,8 @@ size_t num_format_double(char *out, double value);
 /** INCRBYFLOAT's human form: %.17Lf with trailing zeros (and a bare point) removed, "-0" becomes
  * "0". Written to out, which has room for NUM_LONG_DOUBLE_TEXT_MAX. Returns its length. */
 size_t num_format_long_double(char *out, long double value);
+/** The same text for a double, sooner: without printf where it is below 1000. */
+size_t num_format_human(char *out, double value);
 /** "100", "1k", "1kb", "5mb", "2g"... as redis.conf memory sizes ("" is 0, as there);
  * false when malformed, negative or above INT64_MAX. */
 bool num_parse_memory(struct slice text, int64_t *bytes);

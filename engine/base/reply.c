@@ -176,17 +176,20 @@ void reply_set(struct reply *r, size_t n) { header(r, r->proto == 3 ? '~' : '*',
 
 void reply_push(struct reply *r, size_t n) { header(r, r->proto == 3 ? '>' : '*', n); }
 
-void reply_double(struct reply *r, double value) {
-    char text[NUM_DOUBLE_TEXT_MAX];
-    size_t n = num_format_double(text, value);
+void reply_double_text(struct reply *r, struct slice text) {
     if (r->proto == 2) {
-        reply_bulk(r, text, n);
+        reply_bulk_slice(r, text);
         return;
     }
-    char *p = buf_reserve(r->out, n + 3);
+    char *p = buf_reserve(r->out, text.n + 3);
     *p++ = ',';
-    memcpy(p, text, n);
-    advance(r, put_break(p + n));
+    memcpy(p, text.p, text.n);
+    advance(r, put_break(p + text.n));
+}
+
+void reply_double(struct reply *r, double value) {
+    char text[NUM_DOUBLE_TEXT_MAX];
+    reply_double_text(r, slice_of(text, num_format_double(text, value)));
 }
 
 void reply_bool(struct reply *r, bool value) {

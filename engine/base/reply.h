@@ -62,6 +62,8 @@ void reply_set(struct reply *r, size_t n);
 void reply_push(struct reply *r, size_t n);
 /** RESP3 double, or its text as a bulk string in RESP2. */
 void reply_double(struct reply *r, double value);
+/** The same for a number that the caller has put into words. */
+void reply_double_text(struct reply *r, struct slice text);
 /** RESP3 boolean, or :1/:0 in RESP2. */
 void reply_bool(struct reply *r, bool value);
 /** RESP3 verbatim string with a three-letter format ("txt"), or a bulk string in RESP2. */

@@ -53,12 +53,35 @@ static int sort_destination(int argc, const struct slice *argv) {
     return found;
 }
 
+/** GEORADIUS and its like: of several STORE and STOREDIST options the last one counts. */
+static int georadius_destination(int argc, const struct slice *argv, int from) {
+    int found = 0;
+    for (int i = from; i + 1 < argc; i++)
+        if (slice_is(argv[i], "store") || slice_is(argv[i], "storedist")) found = ++i;
+    return found;
+}
+
+/** A key that a function finds, not a spec; 0: none. */
+static int special_key(const struct command *spec, const struct key_spec *ks, int argc,
+                       const struct slice *argv) {
+    if (spec->id == ROW_SORT && ks->flags & KEY_OW) return sort_destination(argc, argv);
+    if (ks->keyword != NULL && strcmp(ks->keyword, "store") == 0)
+        return georadius_destination(argc, argv, ks->from);
+    return 0; // SORT's patterns name no arguments; STOREDIST has been found with STORE
+}
+
+static bool is_special(const struct command *spec, const struct key_spec *ks) {
+    if (ks->keyword == NULL) return ks->begin == 0;
+    return spec->id == ROW_GEORADIUS || spec->id == ROW_GEORADIUSBYMEMBER;
+}
+
 bool command_roams(const struct command *spec, int argc, const struct slice *argv) {
     if (likely((spec->flags & COMMAND_PATTERN_KEYS) == 0)) return false;
+    // Also where the word is another option's argument: what is brought together then is too much.
     for (int i = 2; i + 1 < argc; i++) {
         if (!slice_is(argv[i], "by") && !slice_is(argv[i], "get")) continue;
-        i++;
-        if (argv[i].n > 0 && memchr(argv[i].p, '*', argv[i].n) != NULL) return true;
+        struct slice pattern = argv[i + 1];
+        if (pattern.n > 0 && memchr(pattern.p, '*', pattern.n) != NULL) return true;
     }
     return false;
 }
@@ -104,13 +127,13 @@ int command_keys(const struct command *spec, int argc, const struct slice *argv,
         const struct key_spec *ks = &spec->key_specs[s];
         if (ks->flags & KEY_NOT_KEY) continue;
         struct range range;
-        if (ks->begin == 0 && ks->keyword == NULL) { // SORT's: patterns name no arguments
-            range.first = range.last =
-                spec->id == ROW_SORT && ks->flags & KEY_OW ? sort_destination(argc, argv) : 0;
+        if (is_special(spec, ks)) {
+            range.first = range.last = special_key(spec, ks, argc, argv);
             range.step = 1;
             if (range.first == 0) continue;
         } else if (!spec_range(ks, argc, argv, &range)) {
-            if (ks->keyword != NULL && s > 0) continue; // an option that was not given
+            // An option that was not given, or PFMERGE without sources.
+            if (s > 0 && (ks->keyword != NULL || ks->begin >= argc)) continue;
             return COMMAND_KEYS_INVALID;
         }
         uint16_t flags = flags_of(spec, ks->flags, argc, argv);

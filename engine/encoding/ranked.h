@@ -132,6 +132,13 @@ static inline void ranked_next(struct ranked_place *place) {
     if (ahead < place->leaf->count) prefetch_read(ranked_pointer(place->leaf, ahead));
 }
 
+/** The same for who looks at scores alone. */
+static inline void ranked_pass(struct ranked_place *place) {
+    if (++place->at < place->leaf->count) return;
+    place->leaf = place->leaf->next;
+    place->at = 0;
+}
+
 /** To the next place downwards. */
 static inline void ranked_previous(struct ranked_place *place) {
     if (place->at == 0) {

@@ -105,6 +105,14 @@ static inline struct slice tzset_text(const struct listpack_item *member,
     return slice_of(scratch, num_format_i64(scratch, member->number));
 }
 
+/**
+ * The next member's score alone. *spot stands for the member, which is not looked at before
+ * tzset_member(): for who passes many members and wants few. Valid while the value does not change.
+ */
+bool tzset_next_spot(struct tzset_iterator *it, const void **spot, double *score);
+/** The member at a spot. */
+void tzset_member(struct value v, const void *spot, struct listpack_item *member);
+
 /** Removes `count` members from a rank on; there are as many. */
 void tzset_remove_ranks(struct value *v, size_t rank, size_t count);
 

@@ -83,6 +83,32 @@ bool tzset_next(struct tzset_iterator *it, struct listpack_item *member, double 
     return true;
 }
 
+bool tzset_next_spot(struct tzset_iterator *it, const void **spot, double *score) {
+    if (it->left == 0) return false;
+    if (tzset__is_small(it->v)) {
+        struct listpack_item member;
+        *spot = it->p;
+        return tzset_next(it, &member, score);
+    }
+    it->left--;
+    *spot = ranked_get(it->place);
+    *score = ranked_score(it->place);
+    if (it->backwards)
+        ranked_previous(&it->place);
+    else
+        ranked_pass(&it->place);
+    return true;
+}
+
+void tzset_member(struct value v, const void *spot, struct listpack_item *member) {
+    if (tzset__is_small(v)) {
+        listpack_get(spot, member);
+        return;
+    }
+    member->is_int = false;
+    member->text = ranked_member(spot);
+}
+
 void tzset_remove_ranks(struct value *v, size_t rank, size_t count) {
     if (count == 0) return;
     if (tzset__is_small(*v))

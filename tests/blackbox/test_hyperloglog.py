@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""HyperLogLog over real sockets: keys on any shard, values that clients move about, transactions."""
+"""HyperLogLog over real sockets: keys on any shard, values that clients set, transactions."""
 import pytest
 
 from lib.check import arity, check
@@ -16,7 +16,8 @@ def test_adding_and_counting(both):
           ("TYPE k", "string"), ("OBJECT ENCODING k", b"raw"), ("PFADD", arity("pfadd")),
           ("PFCOUNT", arity("pfcount")), ("PFDEBUG ENCODING k", "sparse"),
           ("PFDEBUG DECODE none", Error("ERR The specified key does not exist")),
-          ("PFSELFTEST", "OK"))
+          ("PFSELFTEST", "OK"),
+          ("PFMERGE alone", "OK"), ("GET alone", EMPTY))
 
 
 def test_estimates_stay_near_the_truth(c):

@@ -218,6 +218,57 @@ static void expect_long_double(const char *in, const char *text) {
     assert_string_equal(out, text);
 }
 
+static void expect_human(double value) {
+    char expected[NUM_LONG_DOUBLE_TEXT_MAX], out[NUM_LONG_DOUBLE_TEXT_MAX];
+    size_t n = num_format_long_double(expected, (long double)value);
+    size_t m = num_format_human(out, value);
+    if (n != m || memcmp(expected, out, n) != 0)
+        fail_msg("%.20g became %.*s, not %.*s", value, (int)m, out, (int)n, expected);
+}
+
+/** The same text as by printf, above all where digits are cut off. */
+static void test_human(void **state) {
+    (void)state;
+    static const double values[] = {0,
+                                    -0.0,
+                                    1,
+                                    -1,
+                                    999.99999999999999,
+                                    999,
+                                    1000,
+                                    1e300,
+                                    INFINITY,
+                                    -INFINITY,
+                                    NAN,
+                                    0.1,
+                                    -0.1,
+                                    1e-17,
+                                    5e-18,
+                                    4.9e-18,
+                                    -5e-18,
+                                    -1e-18,
+                                    1e-300,
+                                    5e-324,
+                                    0.5,
+                                    0x1p-17,
+                                    0x1p-18,
+                                    0x1p-57,
+                                    0x1p-58,
+                                    0x1.8p-57,
+                                    13.361389338970184,
+                                    0x1.fffffffffffffp-1};
+    struct random r;
+    random_init(&r, 21);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) expect_human(values[i]);
+    for (int i = 0; i < 20000; i++) {
+        double value = (double)(int64_t)random_next(&r) / 0x1p63;
+        expect_human(value * 180);
+        expect_human(ldexp(value, -(int)random_below(&r, 80)));
+        // Halves of the last digit: 2^-18 and multiples have an exact 18th digit of 5.
+        expect_human((double)random_below(&r, 1 << 20) * 0x1p-18);
+    }
+}
+
 static void test_long_double(void **state) {
     (void)state;
     expect_long_double("10.50", "10.5");
@@ -286,6 +337,7 @@ int main(void) {
         cmocka_unit_test(test_double_round_trip),
         cmocka_unit_test(test_parse_double),
         cmocka_unit_test(test_parse_plain_double),
+        cmocka_unit_test(test_human),
         cmocka_unit_test(test_long_double),
         cmocka_unit_test(test_memory),
     };
