@@ -211,6 +211,13 @@ static void on_due(struct timer *timer) {
     end_blocked(&b->work, NULL);
 }
 
+/** An error that ends the wait counts as one of the command, too. */
+static void count_errors(struct shard *s, const struct blocked *b, const struct reply *reply) {
+    if (reply->errors == 0) return;
+    statistics_error(&s->stats, reply->error_code);
+    s->stats.by_command[b->spec->id].failed++;
+}
+
 // ---- trying all keys (home) --------------------------------------------------------------------
 
 static void retry_later(struct shard *s, struct blocked *b) {
@@ -247,7 +254,7 @@ static void run_retry(struct transaction *t, void *context) {
     cmd_run(&c);
     mem_free(block.replaced);
     if (!block.wanted) {
-        if (reply.errors) statistics_error(&s->stats, reply.error_code);
+        count_errors(s, b, &reply);
         finish(b);
         transaction_finish(t, &bytes);
     } else {
@@ -321,7 +328,7 @@ static bool run_on_key(struct shard *s, struct shard *at, struct blocked *b,
                     .only_arg = place->arg};
     cmd_run(&c);
     mem_free(block.replaced);
-    if (reply.errors) statistics_error(&s->stats, reply.error_code);
+    count_errors(s, b, &reply);
     return !block.wanted;
 }
 
