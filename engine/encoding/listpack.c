@@ -260,20 +260,26 @@ bool listpack_equal(const uint8_t *p, struct slice text) {
     return matches(p, &w);
 }
 
+/** The next element or the terminator; nearly all are short texts and small integers. */
+static inline const uint8_t *step(const uint8_t *p) {
+    unsigned b = *p;
+    if (likely(b < LISTPACK_INT_13)) return p + 2 + (b < LISTPACK_TEXT_6 ? 0 : b & 0x3f);
+    return listpack__after(p);
+}
+
+/** What is looked for is coded once: an element that equals it has the same bytes. */
 uint8_t *listpack_find(const uint8_t *lp, const uint8_t *p, struct slice text, unsigned skip) {
     (void)lp;
     if (p == NULL) return NULL;
-    struct wanted w = {.text = text};
-    w.is_int = as_i64(text, &w.number);
-    unsigned left = 0;
-    for (; *p != LISTPACK_END; p = listpack__after(p)) {
-        if (left > 0) {
-            left--;
-        } else if (matches(p, &w)) {
+    struct coded c;
+    code(&c, text);
+    while (*p != LISTPACK_END) {
+        // The same first byte means as many head bytes, the same head bytes mean as long a text.
+        if (*p == c.head[0] && memcmp(p, c.head, c.head_bytes) == 0 &&
+            slice_equal_short(slice_of(p + c.head_bytes, c.text.n), c.text))
             return (uint8_t *)p;
-        } else {
-            left = skip;
-        }
+        p = step(p);
+        for (unsigned i = 0; i < skip && *p != LISTPACK_END; i++) p = step(p);
     }
     return NULL;
 }
