@@ -80,7 +80,10 @@ static void test_errors(void **state) {
     EXPECT(&h, "-ERR syntax error\r\n", "HRANDFIELD s 1 x");
     EXPECT(&h, "-ERR syntax error\r\n", "HRANDFIELD s 1 withvalues x");
     EXPECT(&h, "-ERR value is out of range\r\n", "HRANDFIELD s 9223372036854775807 WITHVALUES");
-    EXPECT(&h, "-ERR value is out of range\r\n", "HRANDFIELD s -9223372036854775808");
+    EXPECT(&h,
+           "-ERR value is out of range, value must between -9223372036854775807 and "
+           "9223372036854775807\r\n",
+           "HRANDFIELD s -9223372036854775808");
     harness_fini(&h);
 }
 
