@@ -123,7 +123,7 @@ static inline void write_coded(uint8_t *p, const struct coded *c) {
 // ---- room --------------------------------------------------------------------------------------
 
 /** What to ask for when `bytes` are needed and more may follow: up to an eighth more. */
-static size_t roomy(size_t bytes) {
+size_t listpack_room(size_t bytes) {
     if (bytes <= 64) return bytes;
     size_t step = (size_t)1 << (60 - __builtin_clzll(bytes)); // an eighth of the power of two below
     if (step < 16) step = 16;
@@ -133,7 +133,7 @@ static size_t roomy(size_t bytes) {
 static inline uint8_t *make_room(uint8_t *lp, size_t bytes) {
     if (likely(mem_usable(lp) >= bytes)) return lp;
     ASSERT(bytes <= UINT32_MAX);
-    return mem_realloc(lp, roomy(bytes));
+    return mem_realloc(lp, listpack_room(bytes));
 }
 
 /** To a block for `room` bytes: an allocator may leave a block that shrinks to half where it is. */
@@ -147,7 +147,7 @@ static uint8_t *move(uint8_t *lp, size_t bytes, size_t room) {
 static inline uint8_t *give_back(uint8_t *lp, size_t bytes) {
     size_t room = mem_usable(lp);
     if (likely(bytes + 16 > room - room / 4)) return lp;
-    return move(lp, bytes, roomy(bytes));
+    return move(lp, bytes, listpack_room(bytes));
 }
 
 /**
@@ -422,6 +422,27 @@ uint8_t *listpack_merge(uint8_t *lp, const uint8_t *other) {
     memcpy(lp + before - 1, other + LISTPACK_HEADER, more + 1);
     set_bytes(lp, before + more);
     set_count(lp, count);
+    return lp;
+}
+
+uint8_t *listpack_drop_first(uint8_t *lp) {
+    const uint8_t *first = lp + LISTPACK_HEADER;
+    ASSERT_DEV(*first != LISTPACK_END);
+    size_t bytes = (size_t)(listpack__after(first) - first);
+    set_bytes(lp, listpack_bytes(lp) - bytes);
+    add_count(lp, -1);
+    return memmove(lp + bytes, lp, LISTPACK_HEADER);
+}
+
+uint8_t *listpack_prepend_in_gap(uint8_t *lp, struct slice text, size_t gap) {
+    struct coded c;
+    code(&c, text);
+    size_t bytes = coded_bytes(&c);
+    if (bytes > gap) return NULL;
+    lp = memmove(lp - bytes, lp, LISTPACK_HEADER);
+    write_coded(lp + LISTPACK_HEADER, &c);
+    set_bytes(lp, listpack_bytes(lp) + bytes);
+    add_count(lp, 1);
     return lp;
 }
 

@@ -74,6 +74,11 @@ static struct quicklist_node *node_of_item(struct quicklist *ql, struct slice it
     return node;
 }
 
+/** The memory that the node's data is in. */
+static inline uint8_t *block_of(const struct quicklist_node *node) {
+    return node->data - node->gap;
+}
+
 static uint8_t *unpacked_data(const struct quicklist_node *node) {
     uint8_t *data = mem_alloc(node->bytes);
     unsigned n = lzf_decompress(node->data, node->packed, data, (unsigned)node->bytes);
@@ -96,18 +101,26 @@ static void pack(struct quicklist *ql, struct quicklist_node *node) {
     unsigned most = (unsigned)node->bytes - PACK_MIN_GAIN - 1;
     unsigned n = lzf_compress(node->data, (unsigned)node->bytes, room, most);
     if (n > 0) {
-        ql->memory -= mem_usable(node->data);
-        mem_free(node->data);
+        ql->memory -= mem_usable(block_of(node));
+        mem_free(block_of(node));
         node->data = memcpy(mem_alloc(n), room, n);
+        node->gap = 0;
         node->packed = n;
         ql->memory += mem_usable(node->data);
     }
     mem_free(room);
 }
 
+static void close_gap(struct quicklist_node *node) {
+    if (likely(node->gap == 0)) return;
+    node->data = memmove(block_of(node), node->data, node->bytes);
+    node->gap = 0;
+}
+
 /** Takes the node's listpack out for a change ... */
 static inline uint8_t *begin_change(struct quicklist *ql, struct quicklist_node *node) {
     unpack(ql, node);
+    close_gap(node);
     ql->memory -= mem_usable(node->data);
     return node->data;
 }
@@ -175,8 +188,8 @@ static void delete_node(struct quicklist *ql, struct quicklist_node *node) {
         ql->tail = node->prev;
     ql->nodes--;
     ql->count -= node->count;
-    ql->memory -= mem_usable(node) + mem_usable(node->data);
-    mem_free(node->data);
+    ql->memory -= mem_usable(node) + mem_usable(block_of(node));
+    mem_free(block_of(node));
     mem_free(node);
     settle(ql, NULL);
 }
@@ -218,7 +231,7 @@ struct quicklist *quicklist_new(int64_t fill, int64_t depth) {
 void quicklist_free(struct quicklist *ql) {
     for (struct quicklist_node *node = ql->head, *next; node != NULL; node = next) {
         next = node->next;
-        mem_free(node->data);
+        mem_free(block_of(node));
         mem_free(node);
     }
     mem_free(ql);
@@ -246,6 +259,7 @@ void quicklist_append_listpack(struct quicklist *ql, uint8_t *lp) {
 
 uint8_t *quicklist_to_listpack(struct quicklist *ql) {
     if (ql->nodes != 1 || ql->head->plain) return NULL;
+    close_gap(ql->head);
     uint8_t *lp = ql->head->data;
     mem_free(ql->head);
     mem_free(ql);
@@ -261,16 +275,67 @@ static void no_more_growth(struct quicklist *ql, struct quicklist_node *node) {
     end_change(ql, node, listpack_shrink(lp), 0);
 }
 
+// The front of the first node: its listpack stands behind a gap, so that neither adding nor taking
+// there moves all of it.
+
+/** Moves the listpack to the end of its block, and that to a larger one unless n more bytes fit. */
+static void open_gap(struct quicklist *ql, struct quicklist_node *node, size_t n) {
+    uint8_t *block = block_of(node), *to = block;
+    size_t room = mem_usable(block);
+    if (room < node->bytes + n) {
+        to = mem_alloc(listpack_room(node->bytes + n));
+        ql->memory += mem_usable(to) - room;
+        room = mem_usable(to);
+    }
+    size_t gap = room - node->bytes;
+    if (gap > UINT32_MAX) gap = UINT32_MAX;
+    memmove(to + gap, node->data, node->bytes);
+    if (to != block) mem_free(block);
+    node->data = to + gap;
+    node->gap = (uint32_t)gap;
+}
+
+static void push_front(struct quicklist *ql, struct quicklist_node *node, struct slice item) {
+    unpack(ql, node);
+    uint8_t *lp = listpack_prepend_in_gap(node->data, item, node->gap);
+    if (unlikely(lp == NULL)) {
+        open_gap(ql, node, listpack_element_bytes(item));
+        lp = listpack_prepend_in_gap(node->data, item, node->gap);
+        ASSERT(lp != NULL);
+    }
+    node->gap -= (uint32_t)(node->data - lp);
+    node->data = lp;
+    node->bytes = listpack_bytes(lp);
+    node->count++;
+    ql->count++;
+}
+
+/** Takes the first of several items off an unpacked node. */
+static void pop_front(struct quicklist *ql, struct quicklist_node *node) {
+    ASSERT_DEV(node->packed == 0 && !node->plain);
+    uint8_t *lp = listpack_drop_first(node->data);
+    node->gap += (uint32_t)(lp - node->data);
+    node->data = lp;
+    node->bytes = listpack_bytes(lp);
+    node->count--;
+    ql->count--;
+    if (unlikely(node->bytes < mem_usable(block_of(node)) / 2)) {
+        lp = begin_change(ql, node);
+        end_change(ql, node, listpack_shrink(lp), 0);
+    }
+}
+
 void quicklist_push(struct quicklist *ql, struct slice item, bool front) {
     struct quicklist_node *end = front ? ql->head : ql->tail;
     if (unlikely(!takes(ql, end, item.n))) {
         no_more_growth(ql, end);
         link_node(ql, end, node_of_item(ql, item), !front);
-        return;
+    } else if (front) {
+        push_front(ql, end, item);
+    } else {
+        uint8_t *lp = begin_change(ql, end);
+        end_change(ql, end, listpack_append(lp, item), 1);
     }
-    uint8_t *lp = begin_change(ql, end);
-    lp = front ? listpack_prepend(lp, item) : listpack_append(lp, item);
-    end_change(ql, end, lp, 1);
 }
 
 /**
@@ -384,6 +449,11 @@ void quicklist_replace(struct quicklist *ql, uint64_t index, struct slice item) 
 
 void quicklist_delete(struct quicklist *ql, uint64_t index, uint64_t count) {
     if (count == 0 || index >= ql->count) return;
+    struct quicklist_node *head = ql->head;
+    if (index == 0 && count == 1 && head->count > 1 && head->gap + head->bytes < UINT32_MAX) {
+        pop_front(ql, head);
+        return;
+    }
     size_t offset;
     struct quicklist_node *node = seek(ql, index, &offset);
     while (node != NULL && count > 0) {
@@ -495,7 +565,9 @@ void quicklist_end(struct quicklist_iterator *it) {
 
 static bool node_is_valid(const struct quicklist_node *node) {
     if (node->count == 0) return false;
+    if (node->gap != 0 && (node->packed != 0 || node->plain)) return false;
     if (node->plain) return node->count == 1;
+    if (node->packed == 0 && node->gap + node->bytes > mem_usable(block_of(node))) return false;
     uint8_t *lp = node->packed != 0 ? unpacked_data(node) : node->data;
     bool valid = listpack_bytes(lp) == node->bytes && listpack_is_valid(lp) &&
                  listpack_count(lp) == node->count;
@@ -514,7 +586,7 @@ bool quicklist_is_valid(const struct quicklist *ql) {
         if (node->packed != 0 && near_end) return false;
         nodes++;
         count += node->count;
-        memory += mem_usable(node) + mem_usable(node->data);
+        memory += mem_usable(node) + mem_usable(block_of(node));
     }
     return ql->tail == prev && nodes == ql->nodes && count == ql->count && memory == ql->memory;
 }

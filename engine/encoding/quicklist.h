@@ -18,10 +18,11 @@
 
 struct quicklist_node {
     struct quicklist_node *prev, *next;
-    uint8_t *data;   // a listpack, the bytes of one item, or either compressed
+    uint8_t *data;   // a listpack, the bytes of one item, or either compressed ...
     size_t bytes;    // of the listpack or of the item
     uint32_t count;  // items
     uint32_t packed; // bytes when compressed; 0: is not
+    uint32_t gap;    // ... and how far behind the beginning of its block it stands
     bool plain;      // one item, no listpack
 };
 

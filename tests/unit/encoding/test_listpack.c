@@ -398,6 +398,35 @@ static void test_growth_is_amortised(void **state) {
     listpack_free(lp);
 }
 
+/** In a block with a gap: the same bytes as by the other way, wherever the listpack stands. */
+static void test_gap(void **state) {
+    (void)state;
+    char room[6000];
+    struct random r;
+    random_init(&r, 5);
+    static uint8_t block[100000];
+    uint8_t *lp = block + sizeof block - LISTPACK_MIN_BYTES, *other = listpack_new(0);
+    memcpy(lp, other, LISTPACK_MIN_BYTES);
+    for (int i = 0; i < 300; i++) {
+        struct slice text = random_text(&r, room);
+        size_t bytes = listpack_element_bytes(text);
+        assert_null(listpack_prepend_in_gap(lp, text, bytes - 1));
+        lp = listpack_prepend_in_gap(lp, text, bytes);
+        other = listpack_prepend(other, text);
+        if (i % 3 == 0) {
+            lp = listpack_drop_first(lp);
+            other = listpack_delete_range(other, 0, 1);
+        }
+        assert_int_equal(listpack_bytes(lp), listpack_bytes(other));
+        assert_memory_equal(lp, other, listpack_bytes(lp));
+        assert_ptr_equal(lp + listpack_bytes(lp), block + sizeof block);
+    }
+    while (listpack_count(lp) > 0) lp = listpack_drop_first(lp);
+    assert_ptr_equal(lp, block + sizeof block - LISTPACK_MIN_BYTES);
+    assert_true(listpack_is_valid(lp));
+    listpack_free(other);
+}
+
 // ---- bytes from elsewhere ----------------------------------------------------------------------
 
 struct seen {
@@ -502,6 +531,7 @@ int main(void) {
         cmocka_unit_test(test_random_changes),
         cmocka_unit_test(test_more_than_the_header_counts),
         cmocka_unit_test(test_growth_is_amortised),
+        cmocka_unit_test(test_gap),
         cmocka_unit_test(test_validate_calls),
         cmocka_unit_test(test_validate_refuses),
     };

@@ -310,6 +310,44 @@ static void test_memory_of_short_items(void **state) {
     quicklist_free(ql);
 }
 
+/** Adding and taking at the front leaves the first node in a block with a gap. */
+static void test_front(void **state) {
+    (void)state;
+    int64_t start = mem_used();
+    struct quicklist *ql = quicklist_new(-2, 0);
+    for (int64_t i = 0; i < 3000; i++) {
+        char text[NUM_I64_TEXT_MAX];
+        quicklist_push(ql, slice_of(text, num_format_i64(text, i * 1000)), true);
+        if (i % 16 == 0) assert_true(quicklist_is_valid(ql));
+        if (i % 5 != 0) continue;
+        quicklist_delete(ql, 0, 1);
+        quicklist_push(ql, SLICE_LITERAL("in place of a number"), true);
+    }
+    size_t bytes = 0;
+    for (const struct quicklist_node *node = ql->head; node != NULL; node = node->next)
+        bytes += node->bytes;
+    assert_true(quicklist_memory(ql) < bytes + bytes / 8 + 512);
+    assert_int_not_equal(ql->head->gap, 0);
+    struct quicklist *copy = quicklist_copy(ql);
+    assert_int_equal(copy->head->gap, 0);
+    assert_true(quicklist_is_valid(copy));
+    quicklist_free(copy);
+    for (int64_t i = 3000; i-- > 0;) {
+        struct quicklist_iterator it;
+        struct listpack_item item;
+        quicklist_iterate(&it, ql, 0, false);
+        assert_true(quicklist_next(&it, &item));
+        assert_true(item.is_int ? item.number == i * 1000 : i % 5 == 0);
+        quicklist_delete(ql, 0, 1);
+        if (i % 16 == 0) assert_true(quicklist_is_valid(ql));
+        if (ql->nodes == 1) // not much more than twice what is left
+            assert_true(quicklist_memory(ql) < 2 * ql->head->bytes + 256);
+    }
+    assert_int_equal(ql->count, 0);
+    quicklist_free(ql);
+    assert_int_equal(mem_used(), start);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
@@ -317,6 +355,7 @@ int main(void) {
         cmocka_unit_test(test_listpack_in_and_out),
         cmocka_unit_test(test_compression),
         cmocka_unit_test(test_memory_of_short_items),
+        cmocka_unit_test(test_front),
         cmocka_unit_test(test_random_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
