@@ -26,6 +26,8 @@ static const char *const help[] = {
     "    How the hash tables of a database are filled.",
     "HTSTATS-KEY <key> [full]",
     "    The same for the value of a key, when it is not in one of the compact encodings.",
+    "LISTPACK <key>",
+    "    The elements of a value in its compact encoding.",
     "OBJECT <key>",
     "    How the key's value is held in memory.",
     "QUICKLIST-PACKED-THRESHOLD <size>",

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// DEBUG's subcommands that look at keys: OBJECT, DIGEST, DIGEST-VALUE, HTSTATS and HTSTATS-KEY.
-// Each runs as a reading transaction of its own over its keys, or over whole shards, on the
-// connection's shard; so they see one state of all shards, and are refused inside MULTI, where EXEC
-// may have locked the keys for itself. Invariant: nothing is changed, access times included. Called
-// by session_debug.c.
-#include <stdarg.h>
+// DEBUG's subcommands that look at keys: OBJECT, DIGEST, DIGEST-VALUE, HTSTATS, HTSTATS-KEY and
+// LISTPACK. Each runs as a reading transaction of its own over its keys, or over whole shards, on
+// the connection's shard; so they see one state of all shards, and are refused inside MULTI, where
+// EXEC may have locked the keys for itself. Invariant: nothing is changed, access times included.
+// Called by session_debug.c.
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/base/alloc.h"
 #include "engine/base/num.h"
+#include "engine/encoding/listpack.h"
+#include "engine/encoding/quicklist.h"
 #include "shards/multi.h"
 #include "shards/session.h"
 #include "shards/session_shared.h"
@@ -57,15 +58,29 @@ static const struct entry *find(struct cmd *c) {
     return f.ref.entry;
 }
 
+/** What only long lists have to tell. */
+static void add_quicklist(struct buf *out, const struct quicklist *ql) {
+    size_t bytes = 0;
+    for (const struct quicklist_node *node = ql->head; node != NULL; node = node->next)
+        bytes += node->bytes;
+    buf_printf(out,
+               " ql_nodes:%zu ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:%d "
+               "ql_uncompressed_size:%zu",
+               ql->nodes, (double)ql->count / (double)ql->nodes, ql->fill, ql->depth != 0, bytes);
+}
+
 static void answer_object(struct cmd *c) {
     const struct entry *e = find(c);
     if (e == NULL) return;
-    char text[240];
-    snprintf(text, sizeof text,
-             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
-             (const void *)e, entry_encoding_name(e), serialized_length(e), entry_access(e),
-             c->settings->lfu ? 0 : cmd_idle_s(c, e));
-    reply_status(c->reply, text);
+    struct buf text = {0};
+    buf_printf(&text,
+               "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
+               (const void *)e, entry_encoding_name(e), serialized_length(e), entry_access(e),
+               c->settings->lfu ? 0 : cmd_idle_s(c, e));
+    if (e->encoding == ENC_LIST_QUICKLIST) add_quicklist(&text, entry_value(e).object);
+    *buf_reserve(&text, 1) = '\0';
+    reply_status(c->reply, text.p);
+    buf_free(&text);
 }
 
 // ---- digests -----------------------------------------------------------------------------------
@@ -123,25 +138,15 @@ static void answer_digest(struct cmd *c) {
 
 // ---- tables ------------------------------------------------------------------------------------
 
-__attribute__((format(printf, 2, 3))) static void add_line(struct buf *out, const char *format,
-                                                           ...) {
-    char line[256];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    buf_append(out, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
-}
-
 static void describe_db(struct buf *out, const struct db *db) {
     const struct table *t = &db->table;
-    add_line(out, "[Shard %u, database %u]\n", db->keyspace->shard, db->index);
-    add_line(out, " buckets: %llu\n entries: %llu\n with expiry: %llu\n",
-             (unsigned long long)t->nbuckets, (unsigned long long)db_count(db),
-             (unsigned long long)db_expires(db));
-    add_line(out, " entries per bucket: %.2f\n overflow bytes: %zu\n table bytes: %zu\n",
-             t->nbuckets != 0 ? (double)t->count / (double)t->nbuckets : 0.0, t->overflow,
-             table_memory(t));
+    buf_printf(out, "[Shard %u, database %u]\n", db->keyspace->shard, db->index);
+    buf_printf(out, " buckets: %llu\n entries: %llu\n with expiry: %llu\n",
+               (unsigned long long)t->nbuckets, (unsigned long long)db_count(db),
+               (unsigned long long)db_expires(db));
+    buf_printf(out, " entries per bucket: %.2f\n overflow bytes: %zu\n table bytes: %zu\n",
+               t->nbuckets != 0 ? (double)t->count / (double)t->nbuckets : 0.0, t->overflow,
+               table_memory(t));
 }
 
 static void answer_htstats(struct cmd *c) {
@@ -170,8 +175,42 @@ static void answer_htstats_key(struct cmd *c) {
     }
     struct value v = entry_value(e);
     struct buf text = {0};
-    add_line(&text, "[%s]\n elements: %zu\n bytes: %zu\n", value_encoding_name(v.encoding),
-             value_length(v), value_memory(v));
+    buf_printf(&text, "[%s]\n elements: %zu\n bytes: %zu\n", value_encoding_name(v.encoding),
+               value_length(v), value_memory(v));
+    reply_verbatim(c->reply, "txt", slice_of(text.p, text.len));
+    buf_free(&text);
+}
+
+// ---- listpacks ---------------------------------------------------------------------------------
+
+static void add_element(struct buf *out, size_t number, const uint8_t *p) {
+    struct listpack_item item;
+    listpack_get(p, &item);
+    if (item.is_int) {
+        buf_printf(out, "%zu: integer %lld\n", number, (long long)item.number);
+        return;
+    }
+    buf_printf(out, "%zu: %zu bytes ", number, item.text.n);
+    buf_append(out, item.text.p, item.text.n);
+    buf_append_char(out, '\n');
+}
+
+static void answer_listpack(struct cmd *c) {
+    const struct entry *e = find(c);
+    if (e == NULL) return;
+    bool packed = e->encoding == ENC_LIST_LISTPACK || e->encoding == ENC_SET_LISTPACK ||
+                  e->encoding == ENC_HASH_LISTPACK || e->encoding == ENC_HASH_LISTPACK_EX ||
+                  e->encoding == ENC_ZSET_LISTPACK;
+    if (!packed) {
+        reply_error(c->reply, "ERR Not a listpack encoded object.");
+        return;
+    }
+    const uint8_t *lp = entry_value(e).object;
+    struct buf text = {0};
+    size_t number = 0;
+    buf_printf(&text, "%zu bytes, %zu elements\n", listpack_bytes(lp), listpack_count(lp));
+    for (const uint8_t *p = listpack_first(lp); p != NULL; p = listpack_next(lp, p))
+        add_element(&text, number++, p);
     reply_verbatim(c->reply, "txt", slice_of(text.p, text.len));
     buf_free(&text);
 }
@@ -244,6 +283,7 @@ bool session__debug_keys(struct session_call *call) {
         {"digest-value", answer_digest_value, 2, INT32_MAX, true},
         {"htstats", answer_htstats, 3, 4, false},
         {"htstats-key", answer_htstats_key, 3, 4, true},
+        {"listpack", answer_listpack, 3, 3, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (!slice_is(call->argv[1], rows[i].name)) continue;

@@ -63,6 +63,33 @@ def test_tables(both):
 
 
 @pytest.mark.torc_only
+def test_values(both):
+    both("RPUSH", "l", "12", "abc", "")
+    assert both("DEBUG", "LISTPACK", "l") == \
+        b"16 bytes, 3 elements\n0: integer 12\n1: 3 bytes abc\n2: 0 bytes \n"
+    check(both, ("DEBUG LISTPACK none", NO_KEY), ("SET s x", "OK"),
+          ("DEBUG LISTPACK s", Error("ERR Not a listpack encoded object.")))
+    assert "encoding:listpack serializedlength:" in both("DEBUG", "OBJECT", "l")
+    both("RPUSH", "q", *["x" * 100] * 300)
+    text = both("DEBUG", "OBJECT", "q")
+    assert "encoding:quicklist" in text and " ql_nodes:4 ql_avg_node:75.00 " in text
+    both("SADD", "t", *["m%d" % i for i in range(200)])
+    assert b"elements: 200" in both("DEBUG", "HTSTATS-KEY", "t")
+    copies = []
+    for key, add in (("l", "RPUSH"), ("s2", "SADD"), ("h", "HSET"), ("z", "ZADD"), ("x", "XADD")):
+        words = {"HSET": "f v", "ZADD": "1 m", "XADD": "1-1 f v"}.get(add, "a b")
+        both(add, key, *words.split())
+        both("COPY", key, key + "copy")
+        one, two = values(both, key, key + "copy")
+        assert one == two != NOTHING
+        copies.append(one)
+        both(add, key + "copy", *{"ZADD": "2 m", "HSET": "g w", "XADD": "1-2 f v"}.get(
+            add, "c").split())
+        assert values(both, key)[0] == one != values(both, key + "copy")[0]
+    assert len(set(copies)) == len(copies)
+
+
+@pytest.mark.torc_only
 def test_refusals(c):
     check(c, ("DEBUG", arity("debug")), ("DEBUG STRINGMATCH-LEN a*c abbc", 1),
           ("DEBUG STRINGMATCH-LEN a*c abbd", 0), ("DEBUG QUICKLIST-PACKED-THRESHOLD 100b", "OK"),

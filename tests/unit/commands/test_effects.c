@@ -166,6 +166,36 @@ static void test_keys_of_shards(void **state) {
     EXPECT_EFFECT(h, "FLUSHALL", "FLUSHALL");
 }
 
+/** Values of all types come along as they are, and a copy has nothing in common with its source. */
+static void test_collections(void **state) {
+    struct harness *h = *state;
+    static const char *const made[][2] = {
+        {"RPUSH", "a b 1"},  {"SADD", "1 2 3"},   {"SADD", "a b"},    {"HSET", "f v g w"},
+        {"ZADD", "1 a 2 b"}, {"XADD", "1-1 f v"}, {"PFADD", "a b c"},
+    };
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) {
+        harness_run(h, "FLUSHALL");
+        harness_run(h, "%s k %s", made[i][0], made[i][1]);
+        harness_run(h, "PEXPIRE k 5000");
+        EXPECT_EFFECT(h, "COPY k copy", "COPY k copy");
+        EXPECT_EFFECT(h, "COPY k k DB 2", "COPY k k DB 2");
+        EXPECT(h, ":5000\r\n", "PTTL copy");
+        harness_run(h, "DEL k");
+        EXPECT_EFFECT(h, "RENAME copy other", "RENAME copy other");
+        EXPECT_EFFECT(h, "MOVE other 1", "MOVE other 1");
+        EXPECT_EFFECT(h, "SWAPDB 0 2", "SWAPDB 0 2");
+        EXPECT(h, ":1\r\n", "EXISTS k");
+        EXPECT_EFFECT(h, "PERSIST k", "PERSIST k");
+        h->now_ms += 5001;
+        h->db = 1;
+        EXPECT_EFFECT(h, "DEL other", "EXISTS other");
+        h->db = 0;
+    }
+    harness_run(h, "DEL k");
+    harness_run(h, "RPUSH k x");
+    EXPECT_EFFECT(h, "SET k y PXAT 1700000045007", "SETEX k 10 y");
+}
+
 /** Whatever sets a time sets the same time where it is replayed a little later. */
 static void test_replayed_later(void **state) {
     struct harness *h = *state;
@@ -197,6 +227,8 @@ int main(void) {
         TEST(test_bits),
         TEST(test_keys),
         cmocka_unit_test_setup_teardown(test_keys_of_shards, setup_shards, teardown),
+        TEST(test_collections),
+        cmocka_unit_test_setup_teardown(test_collections, setup_shards, teardown),
         cmocka_unit_test_setup_teardown(test_replayed_later, setup_late, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
