@@ -58,7 +58,11 @@ static int64_t set_all(struct cmd *c) {
     }
     if (!hash__open(c, &h)) return -1;
     hash__prepare(&h, c->argv + 2, c->argc - 2);
-    for (int i = 2; i < c->argc; i += 2) created += set(&h, c->argv[i], c->argv[i + 1], false);
+    for (int i = 2; i < c->argc; i += 2) {
+        if ((i - 2) % (2 * THASH_WINDOW) == 0)
+            thash_look_ahead(h.ch.v, c->argv + i, (size_t)(c->argc - i), 2);
+        created += set(&h, c->argv[i], c->argv[i + 1], false);
+    }
     hash__close(&h, (uint64_t)(c->argc - 2) / 2);
     return created;
 }
@@ -181,6 +185,8 @@ void hash_hdel(struct cmd *c) {
     uint64_t deleted = 0, over = 0;
     if (!hash__open(c, &h)) return;
     for (int i = 2; i < c->argc && hash__exists(&h); i++) {
+        if ((i - 2) % THASH_WINDOW == 0)
+            thash_look_ahead(h.ch.v, c->argv + i, (size_t)(c->argc - i), 1);
         enum thash_found found = thash_remove(&h.ch.v, c->argv[i], c->now_ms);
         if (found == THASH_MISSING) continue;
         deleted += found == THASH_PRESENT;

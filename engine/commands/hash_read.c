@@ -40,7 +40,10 @@ void hash_hmget(struct cmd *c) {
     struct value v;
     if (!read_hash(c, &v)) return;
     reply_array(c->reply, (size_t)c->argc - 2);
-    for (int i = 2; i < c->argc; i++) reply_value(c, v, c->argv[i]);
+    for (int i = 2; i < c->argc; i++) {
+        if ((i - 2) % THASH_WINDOW == 0) thash_look_ahead(v, c->argv + i, (size_t)(c->argc - i), 1);
+        reply_value(c, v, c->argv[i]);
+    }
 }
 
 void hash_hexists(struct cmd *c) {

@@ -63,6 +63,18 @@ void thash_prepare(struct value *v, const struct slice *texts, size_t n,
     if (too_large(listpack_bytes(v->object), texts, n, limits)) to_table(v);
 }
 
+void thash_look_ahead(struct value v, const struct slice *texts, size_t n, size_t step) {
+    uint64_t hashes[THASH_WINDOW];
+    if (v.encoding != ENC_HASH_HASHTABLE || n <= step) return;
+    const struct hashtable *t = &((const struct thash__table *)v.object)->fields;
+    size_t count = 0;
+    for (size_t i = 0; i < n && count < THASH_WINDOW; i += step) {
+        hashes[count] = hashtable_hash(texts[i]);
+        hashtable_prefetch(t, hashes[count++]);
+    }
+    for (size_t i = 0; i < count; i++) hashtable_prefetch_element(t, hashes[i]);
+}
+
 // ---- fields ------------------------------------------------------------------------------------
 
 bool thash_get(struct value v, struct slice field, int64_t now_ms, struct slice *value,

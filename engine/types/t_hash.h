@@ -39,6 +39,13 @@ bool thash_get(struct value v, struct slice field, int64_t now_ms, struct slice 
 /** When the field expires; THASH_NEVER, THASH_ABSENT. */
 int64_t thash_expire_ms(struct value v, struct slice field, int64_t now_ms);
 
+#define THASH_WINDOW 16
+/**
+ * Before many fields are looked up one after the other: at every THASH_WINDOW-th of them this lets
+ * the loads of the next ones overlap. `n` texts are left, of which every step-th is a field.
+ */
+void thash_look_ahead(struct value v, const struct slice *texts, size_t n, size_t step);
+
 /**
  * Sets a field. With keep_expiry one that is there keeps its expiry, else it has none afterwards.
  * Returns whether the field is new; one whose time was over is. Texts are not the hash's own.
