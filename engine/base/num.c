@@ -89,20 +89,30 @@ bool num_parse_i64(struct slice text, int64_t *out) {
     return true;
 }
 
-// Plain decimals of few digits, which most scores are: digits and a power of ten that are both
-// exact doubles make a quotient that is rounded once, so it is the one that strtod finds (Clinger,
-// "How to read floating point numbers accurately", 1990). False: it is not as simple as that.
-static bool parse_simple_double(struct slice text, double *out) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
-                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+/** A plain decimal: digits that fit in 64 bits, and how many of them are behind the point. */
+struct plain {
+    uint64_t digits;
+    unsigned behind;
+    bool negative;
+};
+
+#define PLAIN_MAX 24 // bytes of text; no more than 22 digits are behind a point then
+
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+static inline bool scan_plain(struct slice text, struct plain *plain) {
     const char *p = text.p, *end = text.p + text.n, *point = NULL;
-    bool negative = text.n != 0 && *p == '-';
-    if (negative) p++;
-    if (p == end || end - p > 19) return false; // 18 digits and a point: below 2^63
     uint64_t digits = 0;
+    plain->negative = text.n != 0 && *p == '-';
+    if (plain->negative) p++;
+    size_t length = (size_t)(end - p);
+    if (length == 0 || length > PLAIN_MAX) return false;
     for (; p != end; p++) {
         unsigned digit = (unsigned)(unsigned char)*p - '0';
         if (digit <= 9) {
+            if (digits > (UINT64_MAX - 9) / 10) return false;
             digits = digits * 10 + digit;
         } else if (*p == '.' && point == NULL) {
             point = p;
@@ -110,12 +120,31 @@ static bool parse_simple_double(struct slice text, double *out) {
             return false;
         }
     }
-    if (digits > (uint64_t)1 << 53) return false;
-    // A point alone is no number; what stands behind it counts.
-    if (point != NULL && text.n - (negative ? 1 : 0) == 1) return false;
-    size_t behind = point != NULL ? (size_t)(end - point) - 1 : 0;
-    double value = (double)digits / powers[behind];
-    *out = negative ? -value : value;
+    if (point != NULL && length == 1) return false; // a point alone is no number
+    plain->digits = digits;
+    plain->behind = point != NULL ? (unsigned)(end - point) - 1 : 0;
+    return plain->behind < sizeof exact_powers / sizeof exact_powers[0];
+}
+
+static inline double plain_value(const struct plain *plain) {
+    double value = (double)plain->digits / exact_powers[plain->behind];
+    return plain->negative ? -value : value;
+}
+
+bool num_guess_double(struct slice text, double *out) {
+    struct plain plain;
+    if (!scan_plain(text, &plain)) return false;
+    *out = plain_value(&plain);
+    return true;
+}
+
+// Plain decimals of few digits, which most scores are: digits and a power of ten that are both
+// exact doubles make a quotient that is rounded once, so it is the one that strtod finds (Clinger,
+// "How to read floating point numbers accurately", 1990). False: it is not as simple as that.
+static inline bool parse_simple_double(struct slice text, double *out) {
+    struct plain plain;
+    if (!scan_plain(text, &plain) || plain.digits > (uint64_t)1 << 53) return false;
+    *out = plain_value(&plain);
     return true;
 }
 

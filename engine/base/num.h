@@ -23,6 +23,11 @@ bool num_parse_u64(struct slice text, uint64_t *out);
 /** A double as Redis takes a score: strtod, the whole text, no leading space, no NaN; inf is one.
  * */
 bool num_parse_double(struct slice text, double *out);
+/**
+ * About the double that a plain decimal (no exponent, digits of 64 bits) stands for: at most three
+ * units in the last place away, for comparisons that are seldom close. False: it is not plain.
+ */
+bool num_guess_double(struct slice text, double *out);
 /** A long double as INCRBYFLOAT takes it (strtold, whole text, no leading space, no NaN). */
 bool num_parse_long_double(struct slice text, long double *out);
 /** Writes value in decimal to out, which has room for NUM_I64_TEXT_MAX (no terminator); returns its

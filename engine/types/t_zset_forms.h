@@ -23,6 +23,8 @@ static inline struct zset_tree *tzset__tree(struct value v) { return (struct zse
 
 /** The score at p, which is the second of a pair. */
 double tzset__small_score(const uint8_t *p);
+/** Order of the score at p and another one. */
+int tzset__small_order(const uint8_t *p, double score);
 /** The pair of this member, or NULL. */
 uint8_t *tzset__small_find(const uint8_t *lp, struct slice member);
 /**

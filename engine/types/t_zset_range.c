@@ -134,9 +134,13 @@ static void small_scores(struct tzset_iterator *it, const struct tzset_scores *r
     const uint8_t *p = lp + LISTPACK_HEADER;
     size_t rank = 0;
     for (; *p != LISTPACK_END; p = pair_after(p), rank++) {
-        double score = tzset__small_score(listpack__after(p));
-        if (!tzset_reaches_min(range, score)) continue;
-        if (!tzset_within_max(range, score)) break;
+        const uint8_t *score_at = listpack__after(p);
+        if (first == NULL) {
+            int order = tzset__small_order(score_at, range->min);
+            if (range->above_min ? order <= 0 : order < 0) continue;
+        }
+        int order = tzset__small_order(score_at, range->max);
+        if (range->below_max ? order >= 0 : order > 0) break;
         if (first == NULL) {
             first = p;
             it->low = rank;

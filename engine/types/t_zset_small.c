@@ -5,7 +5,9 @@
 // the same, as Redis 7.2 does, so that the bytes agree. Runs on the thread that owns the value.
 // Invariant: pairs are strictly ascending by (score, member), and no member is there twice. Called
 // by the other files of t_zset.
-#include "engine/base/assert.h"
+#include <math.h>
+#include <string.h>
+
 #include "engine/types/t_zset_forms.h"
 
 double tzset__small_score(const uint8_t *p) {
@@ -14,6 +16,40 @@ double tzset__small_score(const uint8_t *p) {
     if (item.is_int) return (double)item.number;
     double score;
     return num_parse_double(item.text, &score) ? score : 0;
+}
+
+#define HEAD_BYTES 10 // of a score's text, which nearly always decide an order
+#define TAIL_BYTES 5  // an exponent, if there is one, shows in them
+
+// About the number that a text stands for, from its first bytes: *apart is more than the distance.
+// False: it cannot be told from these.
+static bool guess_head(struct slice text, double *number, double *apart) {
+    static const double steps[HEAD_BYTES] = {2e0,  2e-1, 2e-2, 2e-3, 2e-4,
+                                             2e-5, 2e-6, 2e-7, 2e-8, 2e-9};
+    if (text.n < HEAD_BYTES + TAIL_BYTES) return false;
+    for (size_t i = text.n - TAIL_BYTES; i < text.n; i++)
+        if ((unsigned)(unsigned char)text.p[i] - '0' > 9) return false;
+    const char *point = memchr(text.p, '.', HEAD_BYTES);
+    if (point == NULL) return false;
+    *apart = steps[text.p + HEAD_BYTES - 1 - point];
+    return num_guess_double(slice_of(text.p, HEAD_BYTES), number);
+}
+
+// Reading a score to its last digit costs as much as all the rest of a pair, and few are close.
+int tzset__small_order(const uint8_t *p, double score) {
+    struct listpack_item item;
+    double other, apart;
+    listpack_get(p, &item);
+    if (item.is_int) {
+        other = (double)item.number;
+        return other < score ? -1 : other > score;
+    }
+    if (guess_head(item.text, &other, &apart) && fabs(other - score) > apart)
+        return other < score ? -1 : 1;
+    if (num_guess_double(item.text, &other) && fabs(other - score) > fabs(other) * 0x1p-50)
+        return other < score ? -1 : 1;
+    other = tzset__small_score(p);
+    return other < score ? -1 : other > score;
 }
 
 // Whether a score is held as an integer, and as which: up to half of the 64-bit range.
@@ -33,8 +69,8 @@ uint8_t *tzset__small_find(const uint8_t *lp, struct slice member) {
 }
 
 static bool is_behind(const uint8_t *p, double score, struct slice member) {
-    double other = tzset__small_score(listpack__after(p));
-    return other > score || (other == score && tzset__small_compare(p, member) > 0);
+    int order = tzset__small_order(listpack__after(p), score);
+    return order > 0 || (order == 0 && tzset__small_compare(p, member) > 0);
 }
 
 void tzset__small_look(const uint8_t *lp, double score, struct slice member, uint8_t **found,
@@ -43,7 +79,7 @@ void tzset__small_look(const uint8_t *lp, double score, struct slice member, uin
     *found = *before = NULL;
     if (p == NULL) return;
     // What is added at the end, as times are, needs no look at the scores in between.
-    if (tzset__small_score(listpack_last(lp)) < score) {
+    if (tzset__small_order(listpack_last(lp), score) < 0) {
         *found = listpack_find(lp, p, member, 1);
         return;
     }

@@ -298,6 +298,31 @@ static void test_bytes(void **state) {
     value_free(v);
 }
 
+// Scores of many digits that agree in the first of them, and some that stand close together.
+static void test_close_scores(void **state) {
+    (void)state;
+    struct random random;
+    random_init(&random, 8);
+    for (int round = 0; round < 200; round++) {
+        struct value v = tzset_new();
+        double base = (double)random_next(&random) / (round % 2 ? 1e17 : 1.5e19);
+        if (round % 3 == 0) base = -base;
+        if (round % 5 == 0) base *= 1e-7;
+        for (int i = 0; i < 30; i++) {
+            char text[16];
+            double score = base * (1 + (double)random_below(&random, 16) * 0x1p-52);
+            if (i % 3 == 0) score = base + (double)random_below(&random, 9) * 1e-9;
+            tzset_add(&v, name_of(i, text), score, LIMITS);
+            struct tzset_scores only = {.min = score, .max = score};
+            struct tzset_iterator it;
+            tzset_iterate_scores(&it, v, &only, false);
+            assert_true(it.left >= 1);
+        }
+        assert_true(value_is_valid(v));
+        value_free(v);
+    }
+}
+
 static enum tzset_result update(struct value *v, const char *member, double score, unsigned flags) {
     double given = score;
     enum tzset_result result = tzset_update(v, slice_text(member), &given, flags, LIMITS);
@@ -464,11 +489,11 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),           cmocka_unit_test(test_large),
-        cmocka_unit_test(test_boundaries),      cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_flags),           cmocka_unit_test(test_lex),
-        cmocka_unit_test(test_random_and_scan), cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_small),      cmocka_unit_test(test_large),
+        cmocka_unit_test(test_boundaries), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_flags),      cmocka_unit_test(test_close_scores),
+        cmocka_unit_test(test_lex),        cmocka_unit_test(test_random_and_scan),
+        cmocka_unit_test(test_gather),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
