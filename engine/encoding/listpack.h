@@ -106,9 +106,9 @@ void listpack_append_number(struct listpack_appender *a, int64_t number);
 uint8_t *listpack_append_end(struct listpack_appender *a);
 
 // For who keeps a listpack inside of a block, with a gap before it: both ends are cheap then.
-/** Deletes the first element by moving the header: returns the new beginning, behind the old one. */
+/** Deletes the first element by moving the header; returns the new beginning. */
 uint8_t *listpack_drop_first(uint8_t *lp);
-/** Prepends into the `gap` bytes before the listpack; returns its beginning. NULL: no room there. */
+/** Prepends into the `gap` bytes before the listpack; returns its beginning. NULL: no room. */
 uint8_t *listpack_prepend_in_gap(uint8_t *lp, struct slice text, size_t gap);
 /** Bytes of a block for `bytes` that are going to be more. */
 size_t listpack_room(size_t bytes);
