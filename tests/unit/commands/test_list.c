@@ -347,6 +347,25 @@ static void encodings_by_count(struct harness *h) {
 }
 TEST(encodings_by_count)
 
+static void encodings_by_moves(struct harness *h) {
+    h->settings.limits.list_max_listpack_size = 4;
+    harness_run(h, "rpush l 1 2 3 4 5");
+    harness_run(h, "lmove l m right left");
+    harness_run(h, "lmove l m right left");
+    EXPECT(h, QUICKLIST, "object encoding l");
+    harness_run(h, "rpoplpush l m");
+    EXPECT(h, LISTPACK, "object encoding l");
+    EXPECT(h, LISTPACK, "object encoding m");
+    harness_run(h, "rpush m 6 7");
+    EXPECT(h, QUICKLIST, "object encoding m");
+    harness_run(h, "lmpop 1 m left count 1");
+    EXPECT(h, QUICKLIST, "object encoding m");
+    harness_run(h, "lmpop 1 m right count 2");
+    EXPECT(h, LISTPACK, "object encoding m");
+    EXPECT(h, "*2\r\n$1\r\n4\r\n$1\r\n5\r\n", "lrange m 0 -1");
+}
+TEST(encodings_by_moves)
+
 static void encodings_by_bytes(struct harness *h) {
     h->settings.limits.list_max_listpack_size = -1;
     h->walk = false;
@@ -474,6 +493,7 @@ int main(void) {
         cmocka_unit_test(test_serving_at_once),
         cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_encodings_by_count),
+        cmocka_unit_test(test_encodings_by_moves),
         cmocka_unit_test(test_encodings_by_bytes),
         cmocka_unit_test(test_random_commands),
     };

@@ -199,6 +199,13 @@ static void test_limits(void **state) {
     assert_int_equal(ql->fill, 32767);
     assert_int_equal(ql->depth, 65535);
     quicklist_free(ql);
+    // An item is taken for eight bytes longer than it is, as in Redis: 4087 and 9 are too many.
+    ql = quicklist_new(-1, 0);
+    for (int i = 0; i < 340; i++) quicklist_push(ql, SLICE_LITERAL("ten bytes!"), false);
+    assert_true(ql->nodes == 1 && ql->head->bytes == 4087);
+    quicklist_push(ql, SLICE_LITERAL("9 bytes.."), false);
+    assert_int_equal(ql->nodes, 2);
+    quicklist_free(ql);
     ql = quicklist_new(-100, -1);
     assert_int_equal(ql->fill, -5);
     assert_int_equal(ql->depth, 0);
@@ -236,6 +243,26 @@ static void test_filling_and_splitting(void **state) {
     quicklist_free(ql);
 }
 
+static void test_merging_before(void **state) {
+    (void)state;
+    struct quicklist *ql = quicklist_new(4, 0);
+    for (int i = 0; i < 12; i++) quicklist_push(ql, SLICE_LITERAL("item"), false);
+    quicklist_delete(ql, 0, 2);
+    quicklist_delete(ql, 2, 2); // 2, 2 and 4
+    assert_int_equal(ql->nodes, 3);
+    struct quicklist_iterator it;
+    struct listpack_item item;
+    quicklist_iterate(&it, ql, 5, false);
+    assert_true(quicklist_next(&it, &item));
+    quicklist_insert(ql, &it, SLICE_LITERAL("x"), true);
+    assert_true(quicklist_is_valid(ql));
+    assert_int_equal(ql->nodes, 3);
+    assert_int_equal(node_items(ql, 0), 4);
+    assert_int_equal(node_items(ql, 1), 2);
+    assert_int_equal(node_items(ql, 2), 3);
+    quicklist_free(ql);
+}
+
 static void test_listpack_in_and_out(void **state) {
     (void)state;
     int64_t start = mem_used();
@@ -268,15 +295,41 @@ static struct quicklist *filled(int64_t depth) {
     return ql;
 }
 
+static size_t packed_nodes(const struct quicklist *ql) {
+    size_t packed = 0;
+    for (const struct quicklist_node *n = ql->head; n != NULL; n = n->next)
+        packed += n->packed != 0;
+    return packed;
+}
+
+static void test_inner_nodes_stay_packed(void **state) {
+    (void)state;
+    struct quicklist *ql = filled(2);
+    assert_int_equal(packed_nodes(ql), ql->nodes - 4);
+    quicklist_replace(ql, ql->count / 2, SLICE_LITERAL("short"));
+    assert_int_equal(packed_nodes(ql), ql->nodes - 4);
+    quicklist_delete(ql, ql->count / 2, 3);
+    assert_int_equal(packed_nodes(ql), ql->nodes - 4);
+    assert_int_equal(quicklist_remove(ql, SLICE_LITERAL("nope"), 0, true), 0);
+    assert_int_equal(packed_nodes(ql), ql->nodes - 4);
+    struct quicklist_iterator it;
+    struct listpack_item item;
+    quicklist_iterate(&it, ql, ql->count / 3, false);
+    assert_true(quicklist_next(&it, &item));
+    quicklist_insert(ql, &it, SLICE_LITERAL("short"), false);
+    assert_int_equal(packed_nodes(ql), ql->nodes - 4);
+    quicklist_delete(ql, 0, ql->count / 2);
+    assert_int_equal(packed_nodes(ql), ql->nodes - 4);
+    assert_true(quicklist_is_valid(ql));
+    quicklist_free(ql);
+}
+
 static void test_compression(void **state) {
     (void)state;
     struct quicklist *loose = filled(0), *tight = filled(1);
     assert_int_equal(loose->nodes, tight->nodes);
     assert_true(quicklist_memory(tight) < quicklist_memory(loose) / 5);
-    size_t packed = 0;
-    for (const struct quicklist_node *n = tight->head; n != NULL; n = n->next)
-        packed += n->packed != 0;
-    assert_int_equal(packed, tight->nodes - 2);
+    assert_int_equal(packed_nodes(tight), tight->nodes - 2);
     // Reading leaves all as it is; deleting from the ends unpacks what comes there.
     struct quicklist_iterator it, same;
     struct listpack_item a, b;
@@ -352,8 +405,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_filling_and_splitting),
+        cmocka_unit_test(test_merging_before),
         cmocka_unit_test(test_listpack_in_and_out),
         cmocka_unit_test(test_compression),
+        cmocka_unit_test(test_inner_nodes_stay_packed),
         cmocka_unit_test(test_memory_of_short_items),
         cmocka_unit_test(test_front),
         cmocka_unit_test(test_random_changes),
