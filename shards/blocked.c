@@ -30,9 +30,9 @@ struct place {
 /** One shard's keys. */
 struct blocked_leg {
     struct parked parked; // first member: waits while the owner's keyspace is lent
+    bool sent; // home: the owner has it
     struct blocked *blocked;
     uint32_t shard;
-    bool sent;      // home: the owner has it
     bool queued;    // owner: its places are in their queues ...
     bool is_parked; // ... or it waits to get there, or away
     bool forget;    // owner: home wants it back
