@@ -156,7 +156,7 @@ static void claim_pending(struct claim *claim, struct stream_id id) {
     if (claim->deliveries >= 0)
         p->deliveries = claim->deliveries;
     else if (!claim->just_id)
-        p->deliveries++;
+        tstream_pending_again(p);
     claim->consumer->active_ms = claim->c->now_ms;
     claim->changes++;
     stream__effect_claim(claim->c, 1, claim->g, id, p);

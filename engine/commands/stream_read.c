@@ -316,7 +316,7 @@ static void deliver_history(const struct delivery *d, struct stream_id from) {
         if (stream__reply_one(r, d->s, id)) {
             struct stream_pending *p = tstream_pending_at(at);
             p->delivered_ms = d->c->now_ms;
-            p->deliveries++;
+            tstream_pending_again(p);
             stream__effect_claim(d->c, d->key_arg, d->g, id, p);
         } else { // it has been deleted from the stream
             reply_array(r, 2);

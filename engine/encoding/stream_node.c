@@ -309,8 +309,9 @@ static bool scan_entry(struct scan *s, const struct stream_node *n, struct strea
 static bool scan_node(struct stream_node *n, struct stream_id base) {
     struct scan s = {.p = n->lp + LISTPACK_HEADER};
     int64_t live = scan_integer(&s), deleted = scan_integer(&s), fields = scan_integer(&s);
-    if (s.bad || live <= 0 || deleted < 0 || fields < 0) return false;
+    if (s.bad || live < 0 || deleted < 0 || fields < 0) return false;
     if (live > UINT32_MAX || deleted > UINT32_MAX || fields > UINT32_MAX) return false;
+    if (live + deleted == 0) return false;
     scan_skip(&s, (uint64_t)fields);
     if (scan_integer(&s) != 0 || s.bad) return false;
     n->fields = (uint32_t)fields;

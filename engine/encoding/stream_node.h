@@ -45,7 +45,8 @@ struct stream_entry {
 struct stream_node *stream_node_new(const struct slice *pairs, size_t fields, size_t room);
 /**
  * A node from listpack bytes of anywhere, which it then owns; NULL when they are no well-formed
- * node with live entries in ascending order (they stay the caller's).
+ * node with entries in ascending order (they stay the caller's). All entries may be deleted: Redis
+ * keeps such nodes.
  */
 struct stream_node *stream_node_load(uint8_t *lp, size_t bytes, struct stream_id base);
 struct stream_node *stream_node_copy(const struct stream_node *n);

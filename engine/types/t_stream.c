@@ -289,9 +289,13 @@ bool tstream_load_node(struct stream *s, struct stream_id base, uint8_t *lp, siz
     if (s->nodes.count > 0 && !stream_id_less(s->last, base)) return false;
     struct stream_node *n = stream_node_load(lp, bytes, base);
     if (n == NULL) return false;
+    if (stream_node_last(n, base, &last)) s->last = last.id;
+    if (n->live == 0) {
+        stream_node_free(n);
+        return true;
+    }
     node_insert(s, base, n);
     s->length += n->live;
-    if (stream_node_last(n, base, &last)) s->last = last.id;
     return true;
 }
 
@@ -370,6 +374,7 @@ static bool nodes_are_valid(const struct stream *s, uint64_t *length, size_t *me
         struct stream_entry e;
         struct stream_id base = idmap_at(p)->id;
         if (!stream_node_is_valid(n, base) || !stream_node_last(n, base, &e)) return false;
+        if (n->live == 0) return false;
         if (p.leaf != s->nodes.first && !stream_id_less(last, base)) return false;
         last = e.id;
         *length += n->live;

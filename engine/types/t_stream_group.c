@@ -204,7 +204,7 @@ bool tstream_group_lag(const struct stream *s, const struct stream_group *g, int
         if (read < 0 || tstream_has_gaps(s, g->last)) read = tstream_reads_at(s, g->last);
         if (read < 0) return false;
     }
-    *lag = (int64_t)s->entries_added - read;
+    *lag = (int64_t)(s->entries_added - (uint64_t)read);
     return true;
 }
 

@@ -43,6 +43,11 @@ static inline struct stream_pending *tstream_pending_at(struct idmap_place p) {
     return idmap_at(p)->value;
 }
 
+/** Counts one delivery more; RETRYCOUNT may have set the highest number there is. */
+static inline void tstream_pending_again(struct stream_pending *p) {
+    if (p->deliveries < INT64_MAX) p->deliveries++;
+}
+
 /** By name; NULL: there is none. */
 struct stream_group *tstream_group(const struct stream *s, struct slice name);
 /** Adds a group; its name must be new. */

@@ -190,7 +190,7 @@ class Streams(Parts):
         args += self.shuffled_options([
             (0.2, [self.option(b"IDLE"), self.pick([b"0", b"5000", b"-5", b"x"])]),
             (0.1, [self.option(b"TIME"), self.pick([b"0", b"1700000000000", b"x"])]),
-            (0.2, [self.option(b"RETRYCOUNT"), self.number()]),
+            (0.2, [self.option(b"RETRYCOUNT"), self.number(1)]),
             (0.2, [self.option(b"FORCE")]), (0.3, [self.option(b"JUSTID")]),
             (0.1, [self.option(b"LASTID"), self.old_id()])])
         return args, None

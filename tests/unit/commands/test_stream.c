@@ -369,6 +369,24 @@ static void claiming(struct harness *h) {
 }
 OVER_SHARDS(claiming)
 
+/** Counters that were set to the highest number stay there. */
+static void counters_end(struct harness *h) {
+    harness_run(h, "xadd s 1-1 f v");
+    harness_run(h, "xadd s 2-1 f v");
+    harness_run(h, "xgroup create s g 0 entriesread 9223372036854775807");
+    EXPECT(h, "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" ENTRY("1-1"),
+           "xreadgroup group g c count 1 streams s >");
+    EFFECT(h, "XGROUP SETID s g 1-1 ENTRIESREAD 9223372036854775807");
+    EXPECT(h, "*1\r\n$3\r\n1-1\r\n", "xclaim s g c 0 1-1 justid retrycount 9223372036854775807");
+    EXPECT(h, "*1\r\n" ENTRY("1-1"), "xclaim s g c 0 1-1");
+    EXPECT(h, "*1\r\n*4\r\n$3\r\n1-1\r\n$1\r\nc\r\n:0\r\n:9223372036854775807\r\n",
+           "xpending s g - + 5");
+    EXPECT(h, "+OK\r\n", "xsetid s 3-0 entriesadded 9223372036854775807");
+    EXPECT(h, "$3\r\n4-1\r\n", "xadd s 4-1 f v");
+    assert_non_null(strstr(harness_run(h, "xinfo groups s"), "lag\r\n:1\r\n"));
+}
+OVER_SHARDS(counters_end)
+
 static void autoclaiming(struct harness *h) {
     for (int i = 1; i <= 5; i++) harness_run(h, "xadd s %d-1 f v", i);
     harness_run(h, "xgroup create s g 0");
@@ -583,21 +601,14 @@ OVER_SHARDS(random_commands)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_what_xadd_refuses),
-        cmocka_unit_test(test_trims),
-        cmocka_unit_test(test_deleting_and_setid),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_waiting),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_delivering),
-        cmocka_unit_test(test_claiming),
-        cmocka_unit_test(test_autoclaiming),
-        cmocka_unit_test(test_information),
-        cmocka_unit_test(test_lags),
-        cmocka_unit_test(test_as_keys),
-        cmocka_unit_test(test_random_commands),
+        cmocka_unit_test(test_ids),          cmocka_unit_test(test_what_xadd_refuses),
+        cmocka_unit_test(test_trims),        cmocka_unit_test(test_deleting_and_setid),
+        cmocka_unit_test(test_ranges),       cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_waiting),      cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_delivering),   cmocka_unit_test(test_claiming),
+        cmocka_unit_test(test_counters_end), cmocka_unit_test(test_autoclaiming),
+        cmocka_unit_test(test_information),  cmocka_unit_test(test_lags),
+        cmocka_unit_test(test_as_keys),      cmocka_unit_test(test_random_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

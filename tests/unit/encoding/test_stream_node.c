@@ -195,7 +195,7 @@ static void test_what_is_refused(void **state) {
         {{1, 0, 1, 7, 0, 2, 0, 0, 9, 4}, 9},                 // cut
         {{1, 0, 1, 7, 1, 2, 0, 0, 9, 4}, 10},                // the head does not end with 0
         {{2, 0, 1, 7, 0, 2, 0, 0, 9, 4}, 10},                // counts one too many
-        {{0, 1, 1, 7, 0, 3, 0, 0, 9, 4}, 10},                // nothing is alive
+        {{0, 0, 1, 7, 0}, 5},                                // no entry
         {{1, 0, 1, 7, 0, 2, 0, 0, 9, 5}, 10},                // wrong number of elements
         {{1, 0, 1, 7, 0, 4, 0, 0, 9, 4}, 10},                // no such flag
         {{1, 0, 1, 7, 0, 2, -1, 0, 9, 4}, 10},               // below the node's id
@@ -206,6 +206,11 @@ static void test_what_is_refused(void **state) {
     static const int64_t good[] = {1, 0, 1, 7, 0, 2, 0, 0, 9, 4};
     uint8_t *lp = numbers(good, 10);
     struct stream_node *n = stream_node_load(lp, listpack_bytes(lp), base);
+    assert_non_null(n);
+    stream_node_free(n);
+    static const int64_t all_deleted[] = {0, 1, 1, 7, 0, 3, 0, 0, 9, 4};
+    lp = numbers(all_deleted, 10);
+    n = stream_node_load(lp, listpack_bytes(lp), base);
     assert_non_null(n);
     stream_node_free(n);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -328,6 +328,13 @@ static void test_loading(void **state) {
         assert_true(tstream_load_node(t, idmap_at(p)->id, lp, listpack_bytes(lp)));
         assert_false(tstream_load_node(t, idmap_at(p)->id, lp, listpack_bytes(lp)));
     }
+    // A node whose entries have all been deleted, as Redis keeps them: it is of no use.
+    static const int64_t dead[] = {0, 1, 0, 0, 3, 0, 0, 3};
+    uint8_t *lp = listpack_new(0);
+    for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) lp = listpack_append_i64(lp, dead[i]);
+    assert_true(tstream_load_node(t, ID(251, 0), lp, listpack_bytes(lp)));
+    assert_false(tstream_load_end(t, 220, s->last, s->first, s->max_deleted, 250));
+    s->last = ID(251, 0);
     assert_false(tstream_load_end(t, 219, s->last, s->first, s->max_deleted, 250));
     assert_false(tstream_load_end(t, 220, ID(249, 0), s->first, s->max_deleted, 250));
     assert_true(tstream_load_end(t, 220, s->last, s->first, s->max_deleted, 250));
