@@ -277,6 +277,8 @@ def test_every_row_has_its_data_and_ends_with_what_it_says():
     for row in families.MEMORY:
         assert row.requests() * row.per_command == row.elements
         assert len(row.key_prefix) + len(str(row.requests() - 1)) <= row.key_size, row.name
+    assert families.Fill("x").rounds_of(True) == families.Fill("x").rounds_of(False) == 1
+    assert [families.Fill("x", 50).rounds_of(quick) for quick in (True, False)] == [5, 50]
     for data in families.DATA:
         assert len(data.name) + 1 + len(str(data.keys - 1)) <= 16, data.name
 
