@@ -11,6 +11,7 @@ import time
 
 import compare
 import laws
+import waiting
 from lib import resp
 from generator import CONNECTIONS
 from parts import DATABASES
@@ -252,6 +253,13 @@ class Pair:
         if not (self.known and compare.known_difference(args, oracle, torc)):
             raise Difference(index, args, oracle, torc)
 
+    def ask(self, server, connection, args):
+        """One command on one server, outside the log; its reply."""
+        def is_complete(data):
+            return data.endswith(b"\r\n") and len(Feed(data).replies(1)) == 1
+        raw = exchange([self.links[connection][server]], resp.encode(args), is_complete)[0]
+        return Feed(raw).replies(1)[0]
+
     def scan_all(self, link, words):
         """All that a full iteration brings, with what belongs together as one; or an error."""
         at = 1 if words[0] == b"SCAN" else 2
@@ -308,13 +316,15 @@ class Pair:
         return Feed(raw).replies(len(keys))
 
 
-ALONE = ("law", "scan")  # ways of comparing that take more than one exchange
+ALONE = ("law", "scan", "wait")  # ways of comparing that take more than one exchange
 
 
 def run_alone(pair, connection, args, how):
     """Run such a command."""
     if how == "law":
         laws.check(pair, connection, args)
+    elif how == "wait":
+        waiting.run(pair, Feed, args)
     else:
         pair.scan(connection, args)
 
@@ -329,7 +339,7 @@ def replay(pair, commands):
             end = start
             connection, args, how = commands[start]
             if how in ALONE:
-                if not in_multi[connection]:  # nor was it in one when it was logged
+                if not any(in_multi):  # nor were they when it was logged, or need not have been
                     run_alone(pair, connection, args, how)
                 start += 1
                 continue

@@ -6,15 +6,16 @@ each with a name of the way its replies are compared (None: byte for byte; see c
 other steps are a full SCAN iteration and a wait for short expiries. Everything follows from the
 seed: the same seed and options give the same stream.
 """
-from families import hashes, keys, lists, others, sets, streams, strings, zsets
+import waiting
+from families import hashes, keys, lists, others, sets, streams, strings, waits, zsets
 from families.keys import PATTERNS
 
 CONNECTIONS = 3
-FAMILIES = [strings, keys, lists, sets, hashes, zsets, streams, others]
+FAMILIES = [strings, keys, lists, sets, hashes, zsets, streams, others, waits]
 
 
 class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashes, zsets.Zsets,
-                streams.Streams, others.Others):
+                streams.Streams, others.Others, waits.Waits):
     """Produces steps until told to stop. One instance for one stream. `families`: names of those
     that take part besides sessions; all without. `version`: the oracle's."""
 
@@ -37,6 +38,7 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
         self.laws = [row for family in chosen for row in family.LAWS]
         self.law_weights = self.running_totals(self.laws)
 
+        self.waits = waits in chosen
         self.scans = [(name, key) for family, name, key in (
             (sets, b"SSCAN", self.set_key), (hashes, b"HSCAN", self.hash_key),
             (zsets, b"ZSCAN", self.zset_key)) if family in chosen]
@@ -204,6 +206,8 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
                 yield self.scan_step(self.pick(idle))
             if number % 400 == 0 and idle:
                 yield self.expiry_step(self.pick(idle))
+            if number % 10 == 0 and self.waits and len(idle) == CONNECTIONS:
+                yield "wait", CONNECTIONS - 1, waiting.join(*self.wait_step())
             for _ in range(3 if idle and self.laws else 0):
                 yield self.law_step(self.pick(idle))
             yield self.batch_step()
