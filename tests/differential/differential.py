@@ -22,6 +22,8 @@ from generator import Generator  # noqa: E402
 from lib.server import Server, default_binary, redis_version  # noqa: E402
 
 
+SHOWN = 40  # commands of a difference that could not be made shorter
+
 # Where compact encodings end, so that short streams get there.
 SMALL = {
     "list-max-listpack-size": "8", "list-compress-depth": "1", "set-max-intset-entries": "12",
@@ -124,7 +126,9 @@ def report(options, pair, difference, out):
         minimal = driver.related(log, log[-1])[-20:]
     else:
         print("  shown by these %d commands (connection, arguments):" % len(minimal), file=out)
-    for connection, args, _ in minimal:
+    if len(minimal) > SHOWN:
+        print("    ... %d more before" % (len(minimal) - SHOWN), file=out)
+    for connection, args, _ in minimal[-SHOWN:]:
         print("    %d %s" % (connection, driver.show(args)), file=out)
     if again is not None:
         print("  the last one's replies:\n    oracle: %.2000r\n    torc:   %.2000r" % (

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Commands that wait while others change their keys.
 
-A step is one list of words, so that it can be logged like a command: commands that wait, with AND
-between them, then THEN and what another connection sends, with AND between again. The waiting ones
-are sent one after the other on connections of their own, each when the one before it waits, and
+A step is one list of words, so that it can be logged like a command: what comes before, with AND
+between the commands, then THEN and the commands that wait, then THEN and what another connection
+sends. The waiting ones are sent one after the other on connections of their own, each when the one before it waits, and
 answer at the latest when their time is over. All answers must agree.
 """
 import select
@@ -16,18 +16,18 @@ AND, THEN = b"&", b"=>"
 PATIENCE_SECONDS = 10
 
 
-def join(waiting, sent):
-    """The words of a step."""
+def join(*groups):
+    """The words of a step: commands before, that wait, that are sent."""
     words = []
-    for group, end in ((waiting, [THEN]), (sent, [])):
+    for number, group in enumerate(groups):
+        words += [THEN] if number else []
         for i, command in enumerate(group):
             words += ([AND] if i else []) + command
-        words += end
     return words
 
 
 def split(words):
-    """The commands of a step: (waiting, sent)."""
+    """The commands of a step: (before, waiting, sent)."""
     groups, command = [[]], []
     for word in words:
         if word in (AND, THEN):
@@ -38,7 +38,7 @@ def split(words):
         else:
             command.append(word)
     groups[-1].append(command)
-    return groups[0], groups[1]
+    return groups
 
 
 class Waiter:
@@ -82,13 +82,15 @@ def start(pair, feed, server, waiters, words, observer):
 
 def run(pair, feed, words):
     """Run a step on one server after the other; raises pair.Difference."""
-    waiting, sent = split(words)
+    before, waiting, sent = split(words)
     observer = len(pair.links) - 1
     index = pair.note(observer, words, "wait")
     answers = []
     for server in range(2):
         for connection in range(len(pair.links)):
             pair.ask(server, connection, [b"SELECT", b"0"])
+        for command in before:
+            pair.ask(server, observer, command)
         waiters = []
         for command in waiting:
             start(pair, feed, server, waiters, command, observer)
