@@ -3,8 +3,8 @@
 
 A step is one list of words, so that it can be logged like a command: what comes before, with AND
 between the commands, then THEN and the commands that wait, then THEN and what another connection
-sends. The waiting ones are sent one after the other on connections of their own, each when the one before it waits, and
-answer at the latest when their time is over. All answers must agree.
+sends. The waiting ones are sent one after the other on connections of their own, each when the one
+before it waits, and answer at the latest when their time is over. All answers must agree.
 """
 import select
 import time

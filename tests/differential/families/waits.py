@@ -60,8 +60,8 @@ class Waits(Parts):
                 [b"LINSERT", key, b"BEFORE", b"a", b"z"]],
             "zset": [
                 [b"ZADD", key, b"1", b"a", b"2", b"b"], [b"ZADD", key, b"3", b"c"],
-                [b"ZUNIONSTORE", key, b"1", other], [b"ZPOPMIN", key], [b"ZINCRBY", key, b"1", b"d"],
-                [b"GEOADD", key, b"1", b"1", b"g"]],
+                [b"ZUNIONSTORE", key, b"1", other], [b"ZPOPMIN", key],
+                [b"ZINCRBY", key, b"1", b"d"], [b"GEOADD", key, b"1", b"1", b"g"]],
             "stream": [
                 [b"XADD", key, b"%d-1" % self.wait_clock, b"f", b"v"],
                 [b"XADD", key, b"%d-1" % self.wait_clock, b"f", b"w"],
