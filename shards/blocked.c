@@ -30,7 +30,7 @@ struct place {
 /** One shard's keys. */
 struct blocked_leg {
     struct parked parked; // first member: waits while the owner's keyspace is lent
-    bool sent; // home: the owner has it
+    bool sent;            // home: the owner has it
     struct blocked *blocked;
     uint32_t shard;
     bool queued;    // owner: its places are in their queues ...
