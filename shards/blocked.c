@@ -325,7 +325,8 @@ static bool run_on_key(struct shard *s, struct shard *at, struct blocked *b,
                     .db = b->db,
                     .flags = b->cmd_flags,
                     .block = &block,
-                    .only_arg = place->arg};
+                    // With all its keys here, it looks at them in their order, as the first time.
+                    .only_arg = b->leg_count > 1 ? place->arg : 0};
     cmd_run(&c);
     mem_free(block.replaced);
     count_errors(s, b, &reply);
