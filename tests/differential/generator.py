@@ -108,6 +108,14 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
             name = name.upper() if self.random() < 0.7 else name.capitalize()
         return [name] + args, how
 
+    @staticmethod
+    def before(args):
+        """What must come before a command. SORT takes what is left in errno for its own error, so
+        a number is read well before it."""
+        if args[0].lower() in (b"sort", b"sort_ro"):
+            return [([b"GEORADIUS_RO", b"nowhere", b"1", b"1", b"1", b"km"], None)]
+        return []
+
     def transaction(self):
         """A whole MULTI block, with queue-time and run-time errors."""
         block = []
@@ -118,6 +126,7 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
         block.append(([b"MULTI"], None))
         for _ in range(self.below(7)):
             args, how = self.command(0)
+            block += self.before(args)
             if args[0].lower() in (b"exec", b"discard", b"watch"):
                 continue
             block.append((args, how))
@@ -148,7 +157,8 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
             elif r < 0.029 and self.edges:
                 commands += self.pick(self.edges)()
             else:
-                commands.append(self.command(connection))
+                command = self.command(connection)
+                commands += self.before(command[0]) + [command]
         if self.in_multi[connection]:
             self.stuck[connection] += 1
             if self.stuck[connection] > 2 or self.random() < 0.4:

@@ -29,7 +29,7 @@ class Others(Parts):
         if r < 0.9:
             return [b"GET", self.log_key()], None
         if r < 0.94:
-            return [b"SET", self.log_key(), self.pick([b"HYLL", b"HYLL\x01" + b"\x00" * 11,
+            return [b"SET", self.log_key(), self.pick([b"HYLL", b"HYLL\x02" + b"\x00" * 11,
                                                        b"HYLL\x00" + b"\x00" * 20])], None
         return [b"PFDEBUG", self.pick([b"ENCODING", b"DECODE", b"TODENSE"]), self.log_key()], None
 
@@ -142,13 +142,14 @@ class Others(Parts):
         args = [self.place_key()] + self.coordinates() + [self.distance(), self.unit()]
         return [b"GEORADIUS"] + args + options + where, None
 
-    # SORT.
+    # SORT. In Redis it leaves a sorted set as a skiplist, so these are none of the others' keys.
 
     def sort_fill(self):
         """A command that puts elements to sort somewhere."""
         r = self.random()
         numbers = self.random() < 0.7
-        items = [b"%d" % self.below(60) if numbers else self.element().strip(b"\x00")
+        # Without zero bytes: there Redis ends when it compares texts.
+        items = [b"%d" % self.below(60) if numbers else self.element().replace(b"\x00", b"0")
                  for _ in range(1 + self.below(10))]
         if r < 0.25:
             return [b"RPUSH", b"sortlist%d" % self.below(3)] + items
@@ -167,9 +168,8 @@ class Others(Parts):
     def do_sort_fill(self):
         return self.sort_fill(), None
 
-    def sort_options(self, ordered, text):
-        """Options of SORT without STORE; `ordered`: what there is has an order of its own; `text`:
-        no two elements begin with a zero byte, which is where Redis ends when it compares texts."""
+    def sort_options(self, ordered):
+        """Options of SORT without STORE; `ordered`: what there is has an order of its own."""
         options, r = [], self.random()
         by_text = False
         if r < 0.3:
@@ -178,7 +178,7 @@ class Others(Parts):
         elif r < 0.4 and ordered:
             options.append([self.option(b"BY"), b"nosort"])
         elif r < 0.7:
-            by_text = text
+            by_text = True
         if by_text:
             options.append([self.option(b"ALPHA")])
         if self.random() < 0.3:
@@ -198,9 +198,11 @@ class Others(Parts):
             key = self.pick([b"sortlist%d", b"sortzset%d"]) % self.below(3)
         elif r < 0.8:
             key = b"sortset%d" % self.below(3)
+        elif r < 0.95:
+            key = self.pick([b"sortlist%d", b"sortzset%d", b"sortset%d"]) % self.below(3)
         else:
-            key = self.collection_key()
-        return [key] + self.sort_options(r < 0.6, r < 0.8), None
+            key = b"lcs%d" % self.below(8)  # a string
+        return [key] + self.sort_options(r < 0.6), None
 
     do_sort_ro = do_sort
 
