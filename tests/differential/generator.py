@@ -38,7 +38,8 @@ class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashe
         self.laws = [row for family in chosen for row in family.LAWS]
         self.law_weights = self.running_totals(self.laws)
 
-        self.waits = waits in chosen
+        # 7.2 runs the command of a client that waits anew; 7.0 served it by other rules.
+        self.waits = waits in chosen and version >= (7, 2)
         self.scans = [(name, key) for family, name, key in (
             (sets, b"SSCAN", self.set_key), (hashes, b"HSCAN", self.hash_key),
             (zsets, b"ZSCAN", self.zset_key)) if family in chosen]
