@@ -398,7 +398,8 @@ static const struct command *pick_row(struct world *w) {
 static void note_command(struct world *w, struct link *l, const struct command *row) {
     l->commands++;
     if (strcmp(row->full_name, "client|reply") == 0) l->inexact = true;
-    if (row->flags & COMMAND_BLOCKING) l->inexact = true; // it may be for ever
+    if (strcmp(row->full_name, "wait") == 0) l->inexact = true; // it may be for ever ...
+    if (row->flags & COMMAND_BLOCKING) l->inexact = true;       // ... and so may these
     if (strcmp(row->full_name, "client|pause") == 0) w->inexact = true;
 }
 
