@@ -33,8 +33,8 @@
 #endif
 
 #define CACHE_LINE  64
-#define COLLECT_MAX 4096 // cells of other threads that mem_collect() takes back
-#define SETTLE_MAX  64   // pages that it looks at to give their memory back
+#define COLLECT_MAX 512 // cells of other threads that mem_collect() takes back
+#define SETTLE_MAX  8   // pages that it looks at to give their memory back
 
 struct arena {
     _Alignas(CACHE_LINE) _Atomic int64_t bytes;
@@ -226,10 +226,23 @@ size_t mem_good_size(size_t n) {
     return likely(is_cell_size(n)) && n != 0 ? slab_class_size(slab_class(n)) : raw_good_size(n);
 }
 
-void mem_collect(void) {
+bool mem_collect(void) {
     struct arena *a = my_arena();
-    slab_collect(&a->heap, COLLECT_MAX);
+    bool more = slab_collect(&a->heap, COLLECT_MAX);
     slab_settle(&a->heap, SETTLE_MAX);
+    return more;
+}
+
+// What others hold is the heap's address: arenas are never freed.
+struct mem_reserve *mem_wants_reserve(void) {
+    struct arena *a = my_arena();
+    if (likely(!a->heap.wants_reserve)) return NULL;
+    a->heap.wants_reserve = false;
+    return (struct mem_reserve *)&a->heap;
+}
+
+void mem_make_reserve(struct mem_reserve *reserve) {
+    slab_make_reserve((struct slab_heap *)reserve);
 }
 
 void mem_count(int64_t bytes) { count(my_arena(), bytes); }

@@ -8,6 +8,7 @@
 #ifndef TORC_ENGINE_BASE_ALLOC_H
 #define TORC_ENGINE_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,9 +32,19 @@ size_t mem_good_size(size_t n);
 
 /**
  * Takes back memory of this thread that other threads have freed, and gives free memory to the
- * system, in a bounded step: to be called now and then, about every 100 ms.
+ * system, in a bounded step (about 0.1 ms): to be called about every 100 ms, and soon again when it
+ * says true, for there is more to take back.
  */
-void mem_collect(void);
+bool mem_collect(void);
+
+/** A thread's share of the allocator, in the hands of another one. */
+struct mem_reserve;
+/**
+ * Not NULL when this thread's memory has grown and its next pages should be made ready: some other
+ * thread is to pass the result to mem_make_reserve(), which takes milliseconds. To be asked often.
+ */
+struct mem_reserve *mem_wants_reserve(void);
+void mem_make_reserve(struct mem_reserve *reserve);
 
 /** Counts bytes that come from elsewhere (mappings): positive on taking, negative on giving back.
  * */

@@ -17,10 +17,13 @@
 
 #define REGION_MIN   ((size_t)64 << 20) // not worth having with less, bytes
 #define KEEP_DIRTY   16                 // free pages that keep their memory in any case
-#define HUGE_FROM    256  // pages in use (16 MiB) from which on 2 MiB more do not count
+#define HUGE_FROM    512  // pages in use (32 MiB) from which on 4 MiB more do not count
 #define HALF_PAGES   32   // of a segment: 2 MiB, what one huge page backs
 #define THREAD_BYTES 4096 // cells that are linked at a time
 #define COLLECT_STEP 64
+#define RETURNS_MAX  4    // calls that give memory back, of one collecting
+#define TOUCH_BYTES  4096 // the smallest page the system has
+#define RESERVE_WHEN 32   // so many free pages or fewer are left: time for the next segment
 #define ALL_PAGES    UINT64_MAX
 
 struct slab_region slab__region;
@@ -123,7 +126,8 @@ static void unclaim(size_t index) {
                               memory_order_release);
 }
 
-static struct slab_segment *claim_segment(struct slab_heap *heap) {
+/** A segment that can be used and is in no heap's list yet. */
+static struct slab_segment *open_segment(bool huge) {
     size_t index = claim_index();
     if (index == SIZE_MAX) return NULL;
     struct slab_segment *s = &slab__region.segments[index];
@@ -132,20 +136,23 @@ static struct slab_segment *claim_segment(struct slab_heap *heap) {
         return NULL;
     }
     // Where the system has no huge pages it says so, and nothing is lost.
-    if (heap->used_pages >= HUGE_FROM) {
-        madvise(segment_memory(s), SLAB_SEGMENT_BYTES, MADV_HUGEPAGE);
-    }
+    if (huge) madvise(segment_memory(s), SLAB_SEGMENT_BYTES, MADV_HUGEPAGE);
     s->free = ALL_PAGES;
     s->dirty = 0;
-    list_segment(heap, s);
     return s;
 }
 
-/** Gives a segment without pages in use back: its memory to the system, its place to any heap. */
-static void release_segment(struct slab_heap *heap, struct slab_segment *s) {
-    ASSERT(s->free == ALL_PAGES);
-    heap->dirty -= (uint32_t)__builtin_popcountll(s->dirty);
-    unlist_segment(heap, s);
+static struct slab_segment *claim_segment(struct slab_heap *heap) {
+    struct slab_segment *s = NULL;
+    if (atomic_load_explicit(&heap->reserve, memory_order_relaxed) != NULL)
+        s = atomic_exchange_explicit(&heap->reserve, NULL, memory_order_acquire);
+    if (s == NULL) s = open_segment(heap->used_pages >= HUGE_FROM);
+    if (s != NULL) list_segment(heap, s);
+    return s;
+}
+
+/** Gives a segment that nobody uses back: its memory to the system, its place to any heap. */
+static void close_segment(struct slab_segment *s) {
     // A fresh mapping over it takes the pages away, and what strict overcommit counts.
     void *p = mmap(segment_memory(s), SLAB_SEGMENT_BYTES, PROT_NONE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -153,11 +160,45 @@ static void release_segment(struct slab_heap *heap, struct slab_segment *s) {
     unclaim(index_of_segment(s));
 }
 
+void slab_make_reserve(struct slab_heap *heap) {
+    struct slab_segment *s = open_segment(true);
+    if (s == NULL) return;
+    for (size_t at = 0; at < SLAB_SEGMENT_BYTES; at += TOUCH_BYTES)
+        *(volatile char *)(segment_memory(s) + at) = 0;
+    s = atomic_exchange_explicit(&heap->reserve, s, memory_order_acq_rel);
+    if (s != NULL) close_segment(s); // asked for twice
+}
+
+static void drop_reserve(struct slab_heap *heap) {
+    if (atomic_load_explicit(&heap->reserve, memory_order_relaxed) == NULL) return;
+    struct slab_segment *s = atomic_exchange_explicit(&heap->reserve, NULL, memory_order_acquire);
+    if (s != NULL) close_segment(s);
+    heap->returns++;
+}
+
+/** A large heap that is running out of pages wants a reserve. */
+static void consider_reserve(struct slab_heap *heap) {
+    const struct slab_segment *s = heap->segments;
+    if (heap->used_pages < HUGE_FROM || (s != NULL && s->next != NULL)) return;
+    if (s != NULL && __builtin_popcountll(s->free) != RESERVE_WHEN) return;
+    heap->wants_reserve = atomic_load_explicit(&heap->reserve, memory_order_relaxed) == NULL;
+}
+
+/** Gives a segment without pages in use back: its memory to the system, its place to any heap. */
+static void release_segment(struct slab_heap *heap, struct slab_segment *s) {
+    ASSERT(s->free == ALL_PAGES);
+    heap->dirty -= (uint32_t)__builtin_popcountll(s->dirty);
+    unlist_segment(heap, s);
+    close_segment(s);
+    heap->returns++;
+}
+
 static void drop_memory(struct slab_heap *heap, struct slab_segment *s, unsigned page, size_t n) {
     uint64_t mask = (ALL_PAGES >> (SLAB_SEGMENT_PAGES - n)) << page;
     ASSERT((s->free & mask) == mask);
     heap->dirty -= (uint32_t)__builtin_popcountll(s->dirty & mask);
     s->dirty &= ~mask;
+    heap->returns++;
     madvise(segment_memory(s) + page * SLAB_PAGE_BYTES, n * SLAB_PAGE_BYTES, MADV_DONTNEED);
 }
 
@@ -216,6 +257,7 @@ static struct slab_page *take_page(struct slab_heap *heap, unsigned class) {
     s->dirty &= ~mask;
     s->free &= ~mask;
     if (s->free == 0) unlist_segment(heap, s);
+    consider_reserve(heap);
 
     size_t index = index_of_segment(s) * SLAB_SEGMENT_PAGES + bit;
     size_t size = slab_class_size(class);
@@ -295,22 +337,24 @@ void slab__free_remote(struct slab_heap *owner, void *p) {
                                                     memory_order_relaxed));
 }
 
-void slab_collect(struct slab_heap *heap, uint32_t budget) {
-    while (budget > 0) {
+bool slab_collect(struct slab_heap *heap, uint32_t budget) {
+    // The counter wraps around; the difference does not mind.
+    uint32_t before = heap->returns, most = budget < UINT32_MAX ? RETURNS_MAX : UINT32_MAX;
+    for (; budget > 0 && heap->returns - before < most; budget--) {
         if (heap->pending == NULL) {
-            if (atomic_load_explicit(&heap->remote, memory_order_relaxed) == NULL) return;
+            if (atomic_load_explicit(&heap->remote, memory_order_relaxed) == NULL) return false;
             heap->pending = atomic_exchange_explicit(&heap->remote, NULL, memory_order_acquire);
         }
-        for (; heap->pending != NULL && budget > 0; budget--) {
-            void *cell = heap->pending;
-            heap->pending = *(void **)cell;
-            slab_free(heap, cell);
-        }
+        void *cell = heap->pending;
+        heap->pending = *(void **)cell;
+        slab_free(heap, cell);
     }
+    return true;
 }
 
 void slab_settle(struct slab_heap *heap, uint32_t budget) {
     struct slab_segment *s = heap->segments;
+    if (keeps_too_many(heap)) drop_reserve(heap);
     for (; budget > 0 && s != NULL && keeps_too_many(heap); budget--) {
         if (s->dirty != 0) drop_memory(heap, s, (unsigned)__builtin_ctzll(s->dirty), 1);
         if (s->dirty == 0) s = s->next;
@@ -335,6 +379,7 @@ void slab_trim(struct slab_heap *heap) {
         if (page != NULL && page->used == 0) release_page(heap, page);
     }
     drop_segments(heap);
+    drop_reserve(heap);
 }
 
 static bool page_is_valid(const struct slab_heap *heap, const struct slab_page *page,

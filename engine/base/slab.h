@@ -60,7 +60,10 @@ struct slab_heap {
     void *pending;                         // taken from `remote`, not yet back in their pages
     uint32_t dirty;                        // free pages that still have memory
     uint32_t used_pages;
-    _Alignas(64) _Atomic(void *) remote; // cells that other threads have freed: a stack
+    uint32_t returns;                       // calls by which memory went back to the system
+    bool wants_reserve;                     // somebody should make one; see slab_make_reserve()
+    _Alignas(64) _Atomic(void *) remote;    // cells that other threads have freed: a stack
+    _Atomic(struct slab_segment *) reserve; // made by another thread, taken by the owner
 };
 
 /** The part of the address space, the process's one; constant once slab_prepare() has returned. */
@@ -77,8 +80,17 @@ extern struct slab_region slab__region;
 /** Reserves the region; to be called before anything else here, by one thread. */
 void slab_prepare(void);
 void slab_heap_init(struct slab_heap *heap);
-/** Takes back up to `budget` cells that other threads have freed. */
-void slab_collect(struct slab_heap *heap, uint32_t budget);
+/**
+ * Takes back up to `budget` cells that other threads have freed, fewer when much memory goes back
+ * to the system by that. True: there are more.
+ */
+bool slab_collect(struct slab_heap *heap, uint32_t budget);
+/**
+ * Claims a segment for the heap and touches all of it, so that its owner, when it grows, need not
+ * wait for the system to find and clear 2 MiB at a time: on another thread than the owner's, in
+ * answer to wants_reserve, which the owner sets back before.
+ */
+void slab_make_reserve(struct slab_heap *heap);
 /**
  * Gives back memory of free pages that waits for its neighbours in vain since the heap has become
  * smaller: looks at up to `budget` pages and segments.

@@ -33,6 +33,7 @@ static void end_heap(struct slab_heap *heap) {
     assert_int_equal(heap->used_pages, 0);
     assert_int_equal(heap->dirty, 0);
     assert_null(heap->segments);
+    assert_null(atomic_load(&heap->reserve));
     free(heap);
 }
 
@@ -279,12 +280,49 @@ static int prepare(void **state) {
     return slab__region.bytes == 0;
 }
 
+static void *reserve_main(void *heap) {
+    slab_make_reserve(heap);
+    return NULL;
+}
+
+/** A large heap asks for its next segment before it needs it, and takes it when it does. */
+static void test_reserve(void **state) {
+    (void)state;
+    enum { CELLS = 60000 }; // of 1 KiB: a heap that is large
+    struct slab_heap *heap = new_heap();
+    void **cells = calloc(CELLS, sizeof(*cells));
+    int asked = 0, taken = 0;
+    for (int i = 0; i < CELLS; i++) {
+        bool ready = atomic_load(&heap->reserve) != NULL;
+        cells[i] = slab_alloc(heap, SLAB_MAX);
+        memset(cells[i], 1, SLAB_MAX);
+        taken += ready && atomic_load(&heap->reserve) == NULL;
+        if (!heap->wants_reserve) continue;
+        assert_null(atomic_load(&heap->reserve));
+        heap->wants_reserve = false;
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, reserve_main, heap), 0);
+        pthread_join(thread, NULL);
+        assert_non_null(atomic_load(&heap->reserve));
+        asked++;
+    }
+    assert_true(asked >= 2);
+    assert_in_range(taken, asked - 1, asked);
+    assert_true(slab_is_valid(heap));
+    for (int i = 0; i < CELLS; i++) slab_free(heap, cells[i]);
+    slab_make_reserve(heap);
+    slab_settle(heap, 64); // far fewer pages are in use than are free
+    free(cells);
+    end_heap(heap);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes),    cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_model),      cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_holes),      cmocka_unit_test(test_other_threads),
         cmocka_unit_test(test_collecting), cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_reserve),
     };
     return cmocka_run_group_tests_name("engine/base/slab", tests, prepare, NULL);
 }
