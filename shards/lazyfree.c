@@ -19,7 +19,8 @@ struct garbage {
     struct entry *entry; // one of these
     struct keyspace_tables *tables;
     struct blob *blob;
-    int64_t bytes; // of the entry or the blob: on their way out
+    struct mem_reserve *reserve; // no garbage, but as well done here as elsewhere
+    int64_t bytes;               // of the entry or the blob: on their way out
 };
 
 static struct {
@@ -32,6 +33,10 @@ static struct {
 } lazy = {.mutex = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
 static void free_now(const struct garbage *g) {
+    if (g->reserve) {
+        mem_make_reserve(g->reserve);
+        return;
+    }
     if (g->entry) entry_free(g->entry);
     if (g->tables) keyspace_tables_free(g->tables);
     if (g->blob) blob_free(g->blob);
@@ -83,7 +88,7 @@ void lazyfree_stop(void) {
 }
 
 static void hand_over(struct garbage what) {
-    atomic_fetch_add_explicit(&lazy.handed_over, 1, memory_order_relaxed);
+    if (!what.reserve) atomic_fetch_add_explicit(&lazy.handed_over, 1, memory_order_relaxed);
     if (!lazy.running) {
         free_now(&what);
         return;
@@ -104,6 +109,10 @@ static void hand_over(struct garbage what) {
 void lazyfree_entry(void *context, struct entry *e) {
     (void)context;
     hand_over((struct garbage){.entry = e, .bytes = (int64_t)entry_memory(e)});
+}
+
+void lazyfree_make_reserve(struct mem_reserve *reserve) {
+    if (lazy.running) hand_over((struct garbage){.reserve = reserve});
 }
 
 void lazyfree_tables(void *context, struct keyspace_tables *tables) {

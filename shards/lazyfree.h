@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/alloc.h"
 #include "engine/keyspace/keyspace.h"
 
 /**
@@ -17,6 +18,9 @@
 int lazyfree_start(void);
 /** Frees all that is left and ends the thread. */
 void lazyfree_stop(void);
+
+/** Has memory made ready for the thread that mem_wants_reserve() spoke for. */
+void lazyfree_make_reserve(struct mem_reserve *reserve);
 
 /** Hooks of a keyspace (struct keyspace_hooks); the context is not used. */
 void lazyfree_entry(void *context, struct entry *e);

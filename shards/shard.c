@@ -32,6 +32,7 @@
 #define EXPIRE_BUDGET_IDLE 16384              // with nothing else to do: about 200 us
 #define FREE_BUDGET_BUSY   1024               // flushed entries to free per pass: about 70 us
 #define FREE_BUDGET_IDLE   4096               // about 300 us
+#define COLLECT_WAIT_NS    500000             // memory that comes back is taken at idle so often
 #define MESSAGES_PER_TAKE  64
 #define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
 #define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
@@ -455,7 +456,7 @@ static void tick(struct shard *s) {
     s->tick_count++;
     statistics_tick(&s->stats, s->now_ms, s->io->bytes_in, s->io->bytes_out);
     tick_connections(s);
-    mem_collect();
+    s->collecting = mem_collect();
     if (!s->intents.lent) summary_update(s);
     if (s->active_expire) s->expire_pending = true;
     mem_publish(0);
@@ -485,6 +486,13 @@ static void free_flushed(struct shard *s, bool busy) {
     keyspace_free_step(s->keyspace, busy ? FREE_BUDGET_BUSY : FREE_BUDGET_IDLE);
 }
 
+/** Memory that other threads have freed, or make ready. */
+static void tend_memory(struct shard *s, bool busy) {
+    if (unlikely(s->collecting) && !busy) s->collecting = mem_collect();
+    struct mem_reserve *reserve = mem_wants_reserve();
+    if (unlikely(reserve != NULL)) lazyfree_make_reserve(reserve);
+}
+
 static void begin_stop(struct shard *s) {
     s->stopping = true;
     for (struct connection *conn = s->connections.first; conn; conn = conn->next)
@@ -509,6 +517,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     end_pause_if_due(s);
     timers_run(&s->timers, s->now_ns);
     if (s->now_ns >= s->next_tick_ns) tick(s);
+    tend_memory(s, count > 0 || s->resumable != NULL);
     if (s->resumable) resume_all(s);
     expire(s, count > 0 || s->resumable != NULL);
     free_flushed(s, count > 0 || s->resumable != NULL);
@@ -534,6 +543,7 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (timer_ns < until_ns) until_ns = timer_ns;
     int64_t sleep_ns = until_ns - s->now_ns;
     if (s->eviction.waiting && sleep_ns > EVICTION_WAIT_NS) sleep_ns = EVICTION_WAIT_NS;
+    if (s->collecting && sleep_ns > COLLECT_WAIT_NS) sleep_ns = COLLECT_WAIT_NS;
     if (s->pause_until_ms > 0) {
         int64_t pause_ms = s->pause_until_ms - s->now_ms; // may be too much for nanoseconds
         if (pause_ms <= sleep_ns / 1000000) sleep_ns = pause_ms * 1000000;

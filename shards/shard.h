@@ -129,6 +129,7 @@ struct shard {
     uint64_t shown_dirty; // the keyspace's change counter when the face's `keys` was set
     bool active_expire;   // DEBUG SET-ACTIVE-EXPIRE
     bool expire_pending;  // the last expiry step left something due
+    bool collecting;      // memory that other threads have freed is waiting to be taken back
     bool stopping;
     int64_t pause_until_ms; // CLIENT PAUSE
     bool pause_writes_only;
