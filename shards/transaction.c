@@ -12,6 +12,7 @@
 #include "engine/base/alloc.h"
 #include "engine/keyspace/waiting.h"
 #include "shards/blocked.h"
+#include "shards/lazyfree.h"
 
 #define TRANSACTION_MAGIC 0x5452414e53414354u
 
@@ -323,6 +324,7 @@ static void fill_private(struct transaction *t) {
                                   random_next(&s->keyspace->random), NULL);
     t->private->hooks.context = t;
     t->private->hooks.modified = on_private_modified;
+    t->private->hooks.free_later = lazyfree_entry;
     struct db *db = &t->private->dbs[t->db];
     for (uint32_t i = 0; i < t->wanted_count; i++)
         if (t->places[i]->entry) db_attach(db, t->places[i]->key, t->places[i]->entry);
