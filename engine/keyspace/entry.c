@@ -22,6 +22,9 @@ _Static_assert(offsetof(struct entry, access_lo) == 4, "layout of the header");
 _Static_assert(offsetof(struct entry, vlen) == 6, "layout of the header");
 _Static_assert(ENTRY_EMBED_MAX <= UINT16_MAX, "vlen holds the length of an embedded value");
 
+#define HAND_OVER_COST  160 // a message, and waking whom it is for
+#define FREE_COST_BYTES 16  // of elements, whose freeing takes a step
+
 _Static_assert(ENC_INT == 1 && ENC_BLOB + 1 == ENC_LIST_LISTPACK, "strings come first");
 
 enum entry_type entry_type(const struct entry *e) { return value_type(e->encoding); }
@@ -171,6 +174,13 @@ void entry_free(struct entry *e) {
 size_t entry_outside_memory(const struct entry *e) {
     if (entry__has_object(e->encoding)) return value_memory(entry_value(e));
     return e->encoding == ENC_BLOB ? blob_memory(entry__blob(e)) : 0;
+}
+
+uint32_t entry_free_cost(const struct entry *e) {
+    size_t bytes = entry_outside_memory(e);
+    if (bytes >= ENTRY_BIG_FREE) return HAND_OVER_COST;
+    if (!entry__has_object(e->encoding) || value_is_compact(e->encoding)) return 0;
+    return (uint32_t)(bytes / FREE_COST_BYTES);
 }
 
 size_t entry_memory(const struct entry *e) { return mem_usable(e) + entry_outside_memory(e); }

@@ -87,6 +87,12 @@ size_t entry_memory(const struct entry *e);
  * Payload bytes outside of the entry itself; at ENTRY_BIG_FREE and more the free goes off-thread.
  */
 size_t entry_outside_memory(const struct entry *e);
+/**
+ * What freeing the entry, or handing it over to be freed, takes more than that of a small one, in
+ * steps of about 10 ns: steps that free entries count it, or 64 KiB of small elements each would
+ * make them long.
+ */
+uint32_t entry_free_cost(const struct entry *e);
 
 enum entry_type entry_type(const struct entry *e);
 /** What OBJECT ENCODING answers. */

@@ -15,6 +15,8 @@
 #include "engine/keyspace/waiting.h"
 #include "engine/keyspace/watch.h"
 
+#define DRAIN_COST 7 // of freeing a small entry, in steps of entry_free_cost()
+
 struct flushed_table {
     struct table table;
     struct expiry expiry;
@@ -279,11 +281,14 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
 struct drain {
     const struct keyspace_hooks *hooks;
     int64_t bytes;
+    uint32_t *budget; // of the step; an entry takes 1 of it, and this for what is long about it
 };
 
 static void drain_entry(void *context, struct entry *e) {
     struct drain *drain = context;
     drain->bytes += (int64_t)entry_memory(e);
+    uint32_t cost = entry_free_cost(e) / DRAIN_COST;
+    *drain->budget = *drain->budget > cost ? *drain->budget - cost : 0;
     free_or_hand_over(drain->hooks, e);
 }
 
@@ -296,7 +301,7 @@ bool keyspace_free_step(struct keyspace *ks, uint32_t budget) {
             continue;
         }
         struct table *t = &tables->tables[tables->emptied].table;
-        struct drain drain = {.hooks = &ks->hooks};
+        struct drain drain = {.hooks = &ks->hooks, .budget = &budget};
         tables->bucket = table_drain(t, tables->bucket, &budget, drain_entry, &drain);
         tables->leaving -= drain.bytes;
         mem_left(drain.bytes);

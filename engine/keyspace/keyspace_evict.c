@@ -179,12 +179,14 @@ static uint32_t sample(struct keyspace *ks, const struct eviction_rules *rules, 
 // ---- evicting ----------------------------------------------------------------------------------
 
 /** Removes the entry unless it is lent. */
-static bool evict(struct keyspace *ks, uint32_t index, struct table_ref ref, int64_t now_ms) {
+static bool evict(struct keyspace *ks, uint32_t index, struct table_ref ref, int64_t now_ms,
+                  uint32_t *budget) {
     struct db *db = &ks->dbs[index];
     struct key key = key_of(ks, entry_key(ref.entry));
     if (ks->hooks.is_lent != NULL && ks->hooks.is_lent(ks->hooks.context, key.hash)) return false;
     int64_t expire_ms = entry_expire_ms(ref.entry);
     bool expired = expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms;
+    *budget = spend(*budget, EVICTION_COST + entry_free_cost(ref.entry));
     db_remove(db, key, ref, expired ? DB_EXPIRED : DB_EVICTED);
     return true;
 }
@@ -197,10 +199,9 @@ static bool evict_any(struct keyspace *ks, const struct eviction_rules *rules, i
         uint32_t n = next_bucket(ks, rules, refs, &db);
         *budget = spend(*budget, 1);
         if (n == 0) continue;
-        *budget = spend(*budget, EVICTION_COST);
         struct table_ref chosen = refs[random_below(&ks->random, n)];
         prefetch_next(ks, rules);
-        if (allowed(rules, chosen.entry) && evict(ks, db, chosen, now_ms)) return true;
+        if (allowed(rules, chosen.entry) && evict(ks, db, chosen, now_ms, budget)) return true;
     }
     return false;
 }
@@ -214,8 +215,7 @@ bool keyspace_evict(struct keyspace *ks, const struct eviction_rules *rules, int
         struct table_ref ref;
         *budget = sample(ks, rules, now_ms, *budget);
         if (!pool_take(ks, rules, now_ms, &best, &ref)) continue;
-        *budget = spend(*budget, EVICTION_COST);
-        if (evict(ks, best.db, ref, now_ms)) return true;
+        if (evict(ks, best.db, ref, now_ms, budget)) return true;
     }
     return false;
 }

@@ -77,6 +77,7 @@ static enum visited visit(struct db *db, struct table_ref ref, int64_t now_ms, u
     bool lent = ks->hooks.is_lent != NULL && ks->hooks.is_lent(ks->hooks.context, key.hash);
     *budget = spend(*budget, KEYSPACE_REMOVAL_COST);
     if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms && !lent) {
+        *budget = spend(*budget, entry_free_cost(ref.entry));
         db_remove(db, key, ref, DB_EXPIRED);
         return VISIT_GONE;
     }

@@ -102,6 +102,12 @@ struct value value_copy(struct value v) {
 
 size_t value_memory(struct value v) { return ops_of(v)->memory(v.object); }
 
+bool value_is_compact(uint8_t encoding) {
+    return encoding == ENC_LIST_LISTPACK || encoding == ENC_SET_INTSET ||
+           encoding == ENC_SET_LISTPACK || encoding == ENC_HASH_LISTPACK ||
+           encoding == ENC_HASH_LISTPACK_EX || encoding == ENC_ZSET_LISTPACK;
+}
+
 size_t value_length(struct value v) { return ops_of(v)->length(v.object); }
 
 void value_digest(struct value v, struct digest *d) {

@@ -91,6 +91,8 @@ void value_free(struct value v);
 struct value value_copy(struct value v);
 /** Bytes that the object occupies, O(1). */
 size_t value_memory(struct value v);
+/** Whether the encoding keeps a value in one block, which takes one call to be freed. */
+bool value_is_compact(uint8_t encoding);
 /** Number of items, members, fields or stream entries, O(1); fields that have expired count. */
 size_t value_length(struct value v);
 void value_digest(struct value v, struct digest *d);

@@ -14,6 +14,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/keyspace/keyspace.h"
+#include "engine/types/t_set.h"
 
 #define START_MS INT64_C(1700000000000)
 #define HOUR_MS  INT64_C(3600000)
@@ -287,6 +288,51 @@ static void test_a_million_keys_of_one_second_go_in_bounded_steps(void **state) 
     keyspace_free(ks);
 }
 
+/** Sets of some 50 KiB in many small blocks: too small to be freed elsewhere. */
+static void add_sets(struct keyspace *ks, int count, int64_t expire_ms) {
+    for (int i = 0; i < count; i++) {
+        char text[24];
+        struct value v = tset_new();
+        for (int m = 0; m < 1500; m++) {
+            int n = snprintf(text, sizeof(text), "member %d", m);
+            tset_add(&v, slice_of(text, (size_t)n), &value_default_limits);
+        }
+        snprintf(text, sizeof(text), "set %d", i);
+        struct key key = key_of(ks, slice_text(text));
+        struct entry *e = entry_new_value(key.text, v, expire_ms);
+        assert_in_range(entry_outside_memory(e), ENTRY_BIG_FREE / 2, ENTRY_BIG_FREE - 1);
+        db_insert(&ks->dbs[0], key, e);
+    }
+}
+
+/** What values take to be freed counts, not only how many they are. */
+static void test_steps_are_short_when_values_are_not_small(void **state) {
+    (void)state;
+    enum { SETS = 120, MOST = 20 }; // a bucket is emptied as a whole
+    struct told told;
+    struct keyspace *ks = make(&told);
+    uint64_t worst = 0;
+    add_sets(ks, SETS, START_MS + 100);
+    bool more;
+    do {
+        uint64_t before = db_count(&ks->dbs[0]);
+        more = keyspace_expire_step(ks, START_MS + 5000, 4096);
+        uint64_t removed = before - db_count(&ks->dbs[0]);
+        if (removed > worst) worst = removed;
+    } while (more);
+    assert_int_equal(db_count(&ks->dbs[0]), 0);
+    assert_in_range(worst, 1, MOST);
+
+    add_sets(ks, SETS, ENTRY_NO_EXPIRE);
+    keyspace_flush(ks, 0);
+    int steps = 1;
+    while (keyspace_free_step(ks, 1024)) steps++;
+    assert_true(steps >= SETS / MOST);
+    assert_int_equal(told.entries, 0);
+    assert_int_equal(told.tables, 1);
+    keyspace_free(ks);
+}
+
 static void test_far_expiry_comes_at_its_time(void **state) {
     (void)state;
     static const int64_t spans_ms[] = {
@@ -468,6 +514,7 @@ int main(void) {
         cmocka_unit_test(test_flush_and_swap_tell_watchers_of_keys_that_existed),
         cmocka_unit_test(test_a_swap_does_not_change_what_has_expired),
         cmocka_unit_test(test_a_million_keys_of_one_second_go_in_bounded_steps),
+        cmocka_unit_test(test_steps_are_short_when_values_are_not_small),
         cmocka_unit_test(test_far_expiry_comes_at_its_time),
         cmocka_unit_test(test_clocks_may_jump_either_way),
         cmocka_unit_test(test_lent_keys_wait),
