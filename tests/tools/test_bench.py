@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 kept = {name: sys.modules.pop(name) for name in list(sys.modules)
         if name == "lib" or name.startswith("lib.")}
 from lib import callgrind, chart, families, guarding, latencies, page  # noqa: E402
-from lib import scenarios, table  # noqa: E402
+from lib import scenarios, stalls, table  # noqa: E402
 for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
     del sys.modules[name]
 sys.modules.update(kept)
@@ -303,3 +303,15 @@ def test_the_tables_of_families_show_ratios_of_rounds_and_aims():
     assert "memory above its aim: list;" in words
     assert "0.6x: 1 of 3; dearer than 1x: xadd" in words
     assert families.verdict({"zset": [(60.0, 120.0)]}, {}) == "memory above its aim: none"
+
+
+def test_stalls_are_medians_beside_redis():
+    assert stalls.encode("GET", b"k") == b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+    assert stalls.figures([], 0) == {"pass_ms": 0, "max_ms": 0, "p999_ms": 0}
+    long = stalls.figures([1_000_000] * 999 + [5_000_000], 250_000)
+    assert long == {"pass_ms": 0.25, "max_ms": 5.0, "p999_ms": 5.0}
+    short = {"pass_ms": 0.5, "max_ms": 1.0, "p999_ms": 1.0}
+    shown = stalls.markdown(["DEL", "new"], {"torc": {"DEL": [long, short, short]},
+                                             "redis": {"DEL": [{**short, "pass_ms": 50.0}]}})
+    assert "| DEL | 0.50 | 1.00 | 1.00 | 50.00 | 1.00 | 1.00 | 0.01 |" in shown
+    assert shown.endswith("| new |  |  |  |  |  |  |  |")
