@@ -193,8 +193,9 @@ def convert_phases(limit):
                 lambda c: c.many(count, add, 1))
 
     hashes, zsets = FAMILIES[0], FAMILIES[2]
-    found = [(f"convert a {f.name}, {SMALL_KEYS} times, at the default limits", lambda c: c.ask("FLUSHALL"),
-              many_small(f, n)) for f, n in ((hashes, 600), (zsets, 200))]
+    found = [(f"convert a {f.name} at the default limit, {SMALL_KEYS} times",
+              lambda c: c.ask("FLUSHALL"), many_small(f, n))
+             for f, n in ((hashes, 600), (zsets, 200))]
     for family, option in ((hashes, "hash-max-listpack-entries"),
                            (zsets, "zset-max-listpack-entries")):
         found.append((f"convert a {family.name} at {limit:,}",
