@@ -209,26 +209,69 @@ static struct match *next_match(struct matches *m) {
     return &m->at[m->count];
 }
 
+/** What is looked through, and how far. */
+struct scan {
+    struct geohash_range ranges[GEOHASH_RANGES];
+    size_t range_count;
+    struct geohash_search search;
+    bool measure; // distances are wanted
+    size_t limit; // of members
+};
+
+static inline void add_if_within(const struct scan *scan, double score, const void *spot,
+                                 struct matches *m) {
+    struct match *next = next_match(m);
+    if (!geohash_is_within(&scan->search, score, scan->measure ? &next->distance : NULL)) return;
+    next->score = score;
+    next->spot = spot;
+    m->count++;
+}
+
+static void scan_large(const struct scan *scan, struct value v, struct matches *m) {
+    for (size_t i = 0; i < scan->range_count && m->count < scan->limit; i++) {
+        struct tzset_scores range = {.min = (double)scan->ranges[i].min,
+                                     .max = (double)scan->ranges[i].max,
+                                     .below_max = true};
+        struct tzset_iterator it;
+        const void *spot;
+        double score;
+        tzset_iterate_scores(&it, v, &range, false);
+        while (m->count < scan->limit && tzset_next_spot(&it, &spot, &score))
+            add_if_within(scan, score, spot, m);
+    }
+}
+
+struct place {
+    double score;
+    const void *spot;
+};
+
+/** A small set is passed once, not for each range. */
+static void scan_small(const struct scan *scan, struct value v, struct matches *m) {
+    struct place few[128], *places = few;
+    struct tzset_iterator it;
+    size_t n = tzset_length(v);
+    if (n > sizeof few / sizeof *few) places = mem_alloc(n * sizeof *places);
+    tzset_iterate_rank(&it, v, 0, false);
+    for (size_t i = 0; i < n; i++) tzset_next_spot(&it, &places[i].spot, &places[i].score);
+    for (size_t i = 0; i < scan->range_count; i++) {
+        double min = (double)scan->ranges[i].min, max = (double)scan->ranges[i].max;
+        for (size_t j = 0; j < n && places[j].score < max && m->count < scan->limit; j++)
+            if (places[j].score >= min) add_if_within(scan, places[j].score, places[j].spot, m);
+    }
+    if (places != few) mem_free(places);
+}
+
 /** Collects what is in the shape, up to `limit` members. */
 static void collect(const struct query *q, size_t limit, struct matches *m) {
-    struct geohash_range ranges[GEOHASH_RANGES];
-    struct geohash_search search;
-    size_t count = geohash_cover(&q->shape, ranges);
-    geohash_search_init(&search, &q->shape);
-    bool measure = q->with_distance || q->order != ORDER_NONE || q->distances;
-    for (size_t i = 0; i < count && m->count < limit; i++) {
-        struct tzset_scores range = {
-            .min = (double)ranges[i].min, .max = (double)ranges[i].max, .below_max = true};
-        struct tzset_iterator it;
-        tzset_iterate_scores(&it, q->v, &range, false);
-        struct match *next = next_match(m);
-        while (m->count < limit && tzset_next_spot(&it, &next->spot, &next->score)) {
-            if (!geohash_is_within(&search, next->score, measure ? &next->distance : NULL))
-                continue;
-            m->count++;
-            next = next_match(m);
-        }
-    }
+    struct scan scan = {.limit = limit};
+    scan.measure = q->with_distance || q->order != ORDER_NONE || q->distances;
+    scan.range_count = geohash_cover(&q->shape, scan.ranges);
+    geohash_search_init(&scan.search, &q->shape);
+    if (q->v.encoding == ENC_ZSET_LISTPACK)
+        scan_small(&scan, q->v, m);
+    else
+        scan_large(&scan, q->v, m);
 }
 
 SORT_TEMPLATE int nearer(const void *a, const void *b, const void *context) {

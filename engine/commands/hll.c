@@ -100,7 +100,10 @@ static struct entry *with_room(struct entry *e, size_t bytes_max) {
     return entry_string_reserve(e, room > needed ? room : needed);
 }
 
-/** Raises one register of a value; spot as in hll_sparse_find(). */
+/**
+ * Raises one register of a value; spot as in hll_sparse_find(). The value may have moved only when
+ * the result is HLL_LACKS.
+ */
 static enum hll_finding raise_register(struct cmd *c, struct target *t, struct hll_mark mark,
                                        struct hll_spot *spot) {
     struct slice hll = text_of(t->e);
@@ -108,11 +111,13 @@ static enum hll_finding raise_register(struct cmd *c, struct target *t, struct h
         const size_t bytes_max = (size_t)c->settings->limits.hll_sparse_max_bytes;
         enum hll_finding finding = hll_sparse_find(hll, mark, spot);
         if (finding != HLL_LACKS) return finding;
-        t->e = with_room(t->e, bytes_max);
-        t->e = entry_string_resize(t->e, hll.n + HLL_SPARSE_STEP);
-        size_t n = hll_sparse_set(bytes_of(t->e), hll.n, mark, spot, bytes_max);
-        t->e = entry_string_resize(t->e, n != 0 ? n : hll.n);
-        if (n != 0) return HLL_LACKS;
+        if (hll_sparse_can_set(hll, mark, spot, bytes_max)) {
+            t->e = with_room(t->e, bytes_max);
+            t->e = entry_string_resize(t->e, hll.n + HLL_SPARSE_STEP);
+            size_t n = hll_sparse_set(bytes_of(t->e), hll.n, mark, spot);
+            t->e = entry_string_resize(t->e, n);
+            return HLL_LACKS;
+        }
         if (!densify(t)) return HLL_CORRUPT;
     } else if (hll_dense_has((const uint8_t *)hll.p, mark)) {
         return HLL_HAS;

@@ -2,7 +2,7 @@
 //
 // HyperLogLog's bytes: registers, runs, and the change from the sparse to the dense form. Pure
 // functions; any thread. Finding a register in a sparse value is what PFADD costs, so runs are
-// passed eight at a time; registers of dense ones are moved eight at a time, six bytes each.
+// passed eight bytes at a time; registers of dense ones are moved eight at a time, six bytes each.
 // Invariant: nothing is read or written outside of the bytes given, whatever they hold. Hash and
 // splitting rules are Redis's (hyperloglog.c, 7.2): they decide the bytes. Called by commands.
 #include "engine/encoding/hll.h"
@@ -179,38 +179,69 @@ bool hll_next_run(struct slice hll, size_t *offset, struct hll_run *run) {
     } else if (!run->is_long) {
         run->count = (p[0] & 0x3f) + 1;
     } else {
-        if (*offset + 1 == hll.n) return false;
-        run->count = ((unsigned)(p[0] & 0x3f) << 8 | p[1]) + 1;
+        // Redis's strings end in a zero byte that is not counted, and is read here.
+        unsigned second = *offset + 1 < hll.n ? p[1] : 0;
+        run->count = ((unsigned)(p[0] & 0x3f) << 8 | second) + 1;
     }
     *offset += 1 + run->is_long;
+    if (*offset > hll.n) *offset = hll.n;
     return true;
 }
 
-/** Registers in eight runs of one byte each; 0: not all of them are. */
-static inline unsigned registers_in_word(uint64_t word) {
-    uint64_t is_value = word >> 7 & ONES;
-    if ((word >> 6 & ~is_value & ONES) != 0) return 0;
-    uint64_t counts = word & (ONES * 0x3f - is_value * 0x3c); // each less 1
+/** The whole runs in eight bytes that begin with one. */
+struct stretch {
+    unsigned registers, bytes;
+    unsigned last; // offset of the last run
+};
+
+static inline uint64_t sum_bytes(uint64_t x) {
     const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
-    counts = (counts & even) + (counts >> 8 & even);
-    return (unsigned)((counts * UINT64_C(0x0001000100010001)) >> 48) + 8;
+    return (((x & even) + (x >> 8 & even)) * UINT64_C(0x0001000100010001)) >> 48;
 }
 
-/** Passes whole words of runs that end in front of the register. */
-static void skip_words(struct slice hll, unsigned index, struct hll_spot *spot) {
-    while (hll.n - spot->at >= 8) {
-        unsigned count = registers_in_word(load(hll.p + spot->at));
-        if (count == 0 || spot->first + count > index) return;
-        spot->first += count;
-        spot->at += 8;
-        spot->before = spot->at - 1;
+/**
+ * Without a branch, since nothing about runs can be foreseen. The second byte of a long run may
+ * look like the first of one: in a row of bytes that do, every other one is, from the first on.
+ * Such rows are told apart by whether they begin at an even or an odd byte, by letting a carry run
+ * through those of one kind.
+ */
+static inline struct stretch measure(uint64_t word) {
+    const uint64_t even_bytes = UINT64_C(0x00ff00ff00ff00ff);
+    uint64_t is_value = word >> 7 & ONES;
+    uint64_t looks_long = word >> 6 & ~is_value & ONES, row = looks_long * 0xff;
+    uint64_t begins = looks_long & ~(looks_long << 8);
+    uint64_t from_even = row & ~(row + (begins & even_bytes));
+    uint64_t first = (from_even & even_bytes) | (row & ~from_even & ~even_bytes);
+    uint64_t second = first << 8;
+    uint64_t cut = first >> 63; // the last byte begins a run that ends behind it
+    // A run counts one more than it says: so does every byte here that begins one.
+    uint64_t counts = word & ((ONES * 0x3f - is_value * 0x3c) | second) & ~first;
+    counts += ONES & ~second;
+    uint64_t highs = word & first & (ONES * 0x3f >> 8);
+    uint64_t registers = sum_bytes(counts) + (sum_bytes(highs) << 8) - cut, bytes = 8 - cut;
+    uint64_t ends_long = second >> (56 - 8 * cut) & 1;
+    return (struct stretch){(unsigned)registers, (unsigned)bytes,
+                            (unsigned)(bytes - 1 - ends_long)};
+}
+
+/** Passes stretches of runs that end in front of the register. */
+static void skip_stretches(struct slice hll, unsigned index, struct hll_spot *spot) {
+    size_t at = spot->at, before = spot->before;
+    unsigned first = spot->first;
+    while (hll.n - at >= 8) {
+        struct stretch s = measure(load(hll.p + at));
+        if (first + s.registers > index) break;
+        first += s.registers;
+        before = at + s.last;
+        at += s.bytes;
     }
+    *spot = (struct hll_spot){.at = at, .before = before, .first = first};
 }
 
 /** Goes on from spot->at until the run with the register; false: the runs do not reach it. */
 static bool walk_to(struct slice hll, unsigned index, struct hll_spot *spot, struct hll_run *run) {
     for (;;) {
-        skip_words(hll, index, spot);
+        skip_stretches(hll, index, spot);
         for (int i = 0; i < 8; i++) {
             size_t end = spot->at;
             if (!hll_next_run(hll, &end, run)) return false;
@@ -239,27 +270,32 @@ enum hll_finding hll_sparse_find(struct slice hll, struct hll_mark mark, struct 
     return run.value >= mark.rank ? HLL_HAS : HLL_LACKS;
 }
 
+/**
+ * The next run, up to values for which there are no registers: what comes behind these is not
+ * looked at, and as in Redis no reason to call the whole corrupt.
+ */
+static bool next_fitting_run(struct slice hll, size_t *offset, size_t index, struct hll_run *run) {
+    return hll_next_run(hll, offset, run) &&
+           (run->value == 0 || index + run->count <= HLL_REGISTERS);
+}
+
 bool hll_to_dense(struct slice sparse, uint8_t *dense) {
     memcpy(dense, sparse.p, HLL_HEADER);
     memset(dense + HLL_HEADER, 0, HLL_DENSE_BYTES - HLL_HEADER);
     dense[4] = HLL_DENSE;
     size_t offset = HLL_HEADER, index = 0;
-    for (struct hll_run run; hll_next_run(sparse, &offset, &run); index += run.count) {
-        if (index + run.count > HLL_REGISTERS) return false;
+    for (struct hll_run run; next_fitting_run(sparse, &offset, index, &run); index += run.count)
         for (unsigned i = 0; run.value != 0 && i < run.count; i++)
             hll_dense_set(dense, (struct hll_mark){(uint16_t)(index + i), run.value});
-    }
-    return offset == sparse.n && index == HLL_REGISTERS;
+    return index == HLL_REGISTERS;
 }
 
 static bool join_sparse(struct slice hll, uint8_t *registers) {
     size_t offset = HLL_HEADER, index = 0;
-    for (struct hll_run run; hll_next_run(hll, &offset, &run); index += run.count) {
-        if (index + run.count > HLL_REGISTERS) return false;
+    for (struct hll_run run; next_fitting_run(hll, &offset, index, &run); index += run.count)
         for (unsigned i = 0; run.value != 0 && i < run.count; i++)
             if (registers[index + i] < run.value) registers[index + i] = run.value;
-    }
-    return offset == hll.n && index == HLL_REGISTERS;
+    return index == HLL_REGISTERS;
 }
 
 bool hll_join(struct slice hll, uint8_t registers[HLL_REGISTERS]) {
@@ -309,22 +345,39 @@ static size_t join_runs(uint8_t *hll, size_t n, size_t offset) {
     return n;
 }
 
-size_t hll_sparse_set(uint8_t *hll, size_t n, struct hll_mark mark, const struct hll_spot *spot,
-                      size_t bytes_max) {
-    if (mark.rank > RUN_RANK_MAX) return 0;
-    uint8_t *p = hll + spot->at;
-    bool is_value = (p[0] & RUN_VALUE) != 0;
-    size_t old = (p[0] & RUN_KIND) == RUN_LONG ? 2 : 1;
+/** The run that is found, and the up to three that take its place. */
+struct split {
+    size_t old, now; // bytes
+    uint8_t runs[5];
+};
+
+static struct split split_run(const uint8_t *p, struct hll_mark mark, const struct hll_spot *spot) {
+    struct split s = {.old = (p[0] & RUN_KIND) == RUN_LONG ? 2 : 1};
     unsigned front = mark.index - spot->first, behind = spot->count - front - 1;
-    ASSERT(front < spot->count && spot->at + old <= n);
-    uint8_t runs[5], *end = runs;
     unsigned value = (p[0] >> 2 & 0x1f) + 1;
+    bool is_value = (p[0] & RUN_VALUE) != 0;
+    uint8_t *end = s.runs;
+    ASSERT(front < spot->count);
     end = is_value ? put_values(end, value, front) : put_zeros(end, front);
     end = put_values(end, mark.rank, 1);
     end = is_value ? put_values(end, value, behind) : put_zeros(end, behind);
-    size_t now = (size_t)(end - runs);
-    if (now > old && n + now - old > bytes_max) return 0;
-    if (now != old) memmove(p + now, p + old, n - spot->at - old);
-    memcpy(p, runs, now);
-    return join_runs(hll, n + now - old, spot->before != 0 ? spot->before : HLL_HEADER);
+    s.now = (size_t)(end - s.runs);
+    return s;
+}
+
+bool hll_sparse_can_set(struct slice hll, struct hll_mark mark, const struct hll_spot *spot,
+                        size_t bytes_max) {
+    if (mark.rank > RUN_RANK_MAX) return false;
+    struct split s = split_run((const uint8_t *)hll.p + spot->at, mark, spot);
+    if (spot->at + s.old > hll.n) return false; // cut off
+    return s.now <= s.old || hll.n + s.now - s.old <= bytes_max;
+}
+
+size_t hll_sparse_set(uint8_t *hll, size_t n, struct hll_mark mark, const struct hll_spot *spot) {
+    uint8_t *p = hll + spot->at;
+    struct split s = split_run(p, mark, spot);
+    ASSERT(mark.rank <= RUN_RANK_MAX && spot->at + s.old <= n);
+    if (s.now != s.old) memmove(p + s.now, p + s.old, n - spot->at - s.old);
+    memcpy(p, s.runs, s.now);
+    return join_runs(hll, n + s.now - s.old, spot->before != 0 ? spot->before : HLL_HEADER);
 }

@@ -73,12 +73,15 @@ enum hll_finding {
  */
 enum hll_finding hll_sparse_find(struct slice hll, struct hll_mark mark, struct hll_spot *spot);
 /**
- * Raises the register that was found in a sparse one of n bytes, with room for HLL_SPARSE_STEP
- * more. Returns the new length, or 0 (and nothing is changed): it has to become dense, because the
- * rank is too high or it would have to grow beyond bytes_max.
+ * Whether the register that was found can be raised in the sparse form. If not, it has to become
+ * dense: the rank is too high, or it would have to grow beyond bytes_max.
  */
-size_t hll_sparse_set(uint8_t *hll, size_t n, struct hll_mark mark, const struct hll_spot *spot,
-                      size_t bytes_max);
+bool hll_sparse_can_set(struct slice hll, struct hll_mark mark, const struct hll_spot *spot,
+                        size_t bytes_max);
+/**
+ * Raises it in a sparse one of n bytes, with room for HLL_SPARSE_STEP more. Returns the new length.
+ */
+size_t hll_sparse_set(uint8_t *hll, size_t n, struct hll_mark mark, const struct hll_spot *spot);
 /** Writes the dense form, HLL_DENSE_BYTES, of a sparse one. False: it is corrupt. */
 bool hll_to_dense(struct slice sparse, uint8_t *dense);
 
@@ -92,7 +95,7 @@ bool hll_estimate(struct slice hll, uint64_t *estimate);
 /** The same for registers of a byte each. */
 uint64_t hll_estimate_registers(const uint8_t registers[HLL_REGISTERS]);
 
-/** One run of a sparse one at *offset, which moves behind it. False: none, or it is cut off. */
+/** One run of a sparse one at *offset, which moves behind it. False: there is none. */
 struct hll_run {
     uint8_t value; // 0: zeros
     bool is_long;  // zeros in two bytes

@@ -277,7 +277,28 @@ static void test_errors(void **state) {
     EXPECT(h, ":0\r\n", "EXISTS new");
     EXPECT(h, CORRUPT, "PFDEBUG GETREG c");
     EXPECT(h, CORRUPT, "PFDEBUG TODENSE c");
-    EXPECT(h, "$0\r\n\r\n", "PFDEBUG DECODE c");
+    EXPECT(h, "$7\r\nZ:16129\r\n", "PFDEBUG DECODE c");
+    // It is there if it is of one register, since Redis takes the byte that is missing for a zero.
+    EXPECT(h, OK,
+           "SET c "
+           "\"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80\\x7f\\xfe\\x40\"");
+    EXPECT(h, ":0\r\n", "PFCOUNT c");
+    EXPECT(h, "$11\r\nZ:16383 Z:1\r\n", "PFDEBUG DECODE c");
+    EXPECT(h, ":1\r\n", "PFADD c a");
+    EXPECT(h, ":1\r\n", "PFCOUNT c");
+    EXPECT(h, "+sparse\r\n", "PFDEBUG ENCODING c");
+    // Found to be corrupt only when it has to become dense.
+    h->settings.limits.hll_sparse_max_bytes = 18;
+    EXPECT(
+        h, OK,
+        "SET c "
+        "\"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80\\x7f\\xff\\x7f\\xff\"");
+    EXPECT(h, CORRUPT, "PFADD c a");
+    EXPECT(h, ":20\r\n", "STRLEN c");
+    EXPECT(h, OK,
+           "SET c \"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80\\x7f\\xf0\"");
+    EXPECT(h, CORRUPT, "PFADD c a");
+    EXPECT(h, ":18\r\n", "STRLEN c");
 }
 
 static void test_pfdebug(void **state) {

@@ -46,8 +46,9 @@ static bool raise_sparse(struct model *m, struct hll_mark mark, struct hll_spot 
     bool has = m->registers[mark.index] >= mark.rank;
     assert_int_equal(hll_sparse_find(text_of(m), mark, spot), has ? HLL_HAS : HLL_LACKS);
     if (has) return true;
-    size_t n = hll_sparse_set(m->bytes, m->n, mark, spot, max);
-    if (n == 0) return false;
+    if (!hll_sparse_can_set(text_of(m), mark, spot, max)) return false;
+    size_t n = hll_sparse_set(m->bytes, m->n, mark, spot);
+    assert_true(n <= max || n <= m->n);
     assert_in_range(n, HLL_EMPTY_BYTES, m->n + HLL_SPARSE_STEP);
     m->n = n;
     m->registers[mark.index] = mark.rank;
@@ -243,15 +244,19 @@ static void test_foreign_bytes(void **state) {
         bool valid = hll_is_valid(text);
         uint64_t estimate;
         struct hll_spot spot = {0};
-        assert_int_equal(hll_to_dense(text, dense), valid);
+        // Values behind the last register are no reason not to read the others.
+        bool readable = hll_to_dense(text, dense);
+        assert_true(readable || !valid);
         assert_int_equal(hll_estimate(text, &estimate), valid);
         memset(registers, 0, sizeof registers);
-        assert_int_equal(hll_join(text, registers), valid);
+        assert_int_equal(hll_join(text, registers), readable);
         struct hll_mark mark = random_mark(&r, HLL_REGISTERS, 40);
         if (hll_sparse_find(text, mark, &spot) == HLL_LACKS) {
-            size_t n = hll_sparse_set(bytes, text.n, mark, &spot, ROOM);
-            assert_true(n <= text.n + HLL_SPARSE_STEP);
-            if (valid && n != 0) assert_true(hll_is_valid(slice_of(bytes, n)));
+            if (hll_sparse_can_set(text, mark, &spot, ROOM)) {
+                size_t n = hll_sparse_set(bytes, text.n, mark, &spot);
+                assert_true(n <= text.n + HLL_SPARSE_STEP);
+                if (valid) assert_true(hll_is_valid(slice_of(bytes, n)));
+            }
         } else if (valid) {
             assert_true(registers[mark.index] >= mark.rank);
         }
