@@ -307,10 +307,20 @@ static bool is_ready(const struct shard *at, const struct blocked *b, struct key
     return e && entry_type(e) == b->type ? true : b->on_missing;
 }
 
-/** Runs a claimed client's command on the one key that is ready. False: it goes on waiting. */
-static bool run_on_key(struct shard *s, struct shard *at, struct blocked *b,
-                       const struct place *place) {
-    const struct shard *latest = s->now_us > at->now_us ? s : at;
+/** Whether all keys of the command can be used now: those of other shards in visits. */
+static bool is_in_reach(struct shard *s, const struct blocked *b) {
+    struct key_list keys;
+    key_list_init(&keys, b->spec, b->argc, b->argv);
+    bool all = true;
+    for (int i = 0; i < keys.count && all; i++)
+        all = visit_also(s, shard_of_key(s, b->argv[keys.at[i].arg]));
+    key_list_fini(&keys);
+    return all;
+}
+
+/** Runs a claimed client's command. False: it goes on waiting. */
+static bool run_claimed(struct shard *s, struct blocked *b, const struct view *view, int64_t now_us,
+                        int only_arg) {
     struct reply reply;
     struct block block = {0};
     reply_init(&reply, &b->reply, b->proto);
@@ -318,15 +328,14 @@ static bool run_on_key(struct shard *s, struct shard *at, struct blocked *b,
                     .argc = b->argc,
                     .argv = b->argv,
                     .reply = &reply,
-                    .view = &at->view,
+                    .view = view,
                     .settings = &s->settings,
-                    .now_ms = latest->now_ms,
-                    .now_us = latest->now_us,
+                    .now_ms = now_us / 1000,
+                    .now_us = now_us,
                     .db = b->db,
                     .flags = b->cmd_flags,
                     .block = &block,
-                    // With all its keys here, it looks at them in their order, as the first time.
-                    .only_arg = b->leg_count > 1 ? place->arg : 0};
+                    .only_arg = only_arg};
     cmd_run(&c);
     mem_free(block.replaced);
     count_errors(s, b, &reply);
@@ -354,11 +363,16 @@ static enum served serve_place(struct shard *s, struct shard *at, struct place *
     if (!is_ready(at, b, place->key, now_ms)) return SERVED_ON;
     if (!b->scattered && is_lent(at, b)) return SERVED_LENT;
     if (!claim(b)) return b->scattered ? SERVED_STOP : SERVED_ON;
-    if (b->scattered) {
+    // As Redis does, over all its keys in their order, where that is possible; else on the one that
+    // is ready, if no other is needed.
+    bool here = b->leg_count == 1 && !b->scattered, all = !here && is_in_reach(s, b);
+    if (b->scattered && !all) {
         tell_home(s, b);
         return SERVED_STOP;
     }
-    if (run_on_key(s, at, b, place)) {
+    int64_t now_us = s->now_us > at->now_us ? s->now_us : at->now_us;
+    if (run_claimed(s, b, all ? &s->everywhere : &at->view, all ? visit_now_us(s) : now_us,
+                    here || all ? 0 : place->arg)) {
         b->answered = true;
         leg_unqueue(at, place->leg);
         tell_home(s, b);
@@ -401,15 +415,19 @@ static bool serve(struct shard *s, struct shard *at) {
 }
 
 bool blocked_settle(struct shard *s) {
-    bool served = false;
+    bool served = false, visiting = s->visited_count > 0, again;
     if (s->blocked_serving) return false; // whoever is at it comes round again
     s->blocked_serving = true;
-    if (blocked_is_due(s) && !s->intents.lent) served |= serve(s, s);
-    for (uint32_t i = 0; i < s->visited_count; i++) {
-        struct shard *at = s->fleet->shards[s->visits[i]];
-        if (blocked_is_due(at)) served |= serve(s, at);
-    }
+    do {
+        again = blocked_is_due(s) && !s->intents.lent && serve(s, s);
+        for (uint32_t i = 0; i < s->visited_count; i++) {
+            struct shard *at = s->fleet->shards[s->visits[i]];
+            again |= blocked_is_due(at) && serve(s, at);
+        }
+        served |= again;
+    } while (again);
     s->blocked_serving = false;
+    if (!visiting) visit_end(s);
     while (s->blocked_retries) {
         struct blocked *b = s->blocked_retries;
         s->blocked_retries = b->retry_next;
