@@ -359,6 +359,7 @@ struct config *config_new(void) {
     }
     buf_free(&error);
     c->active_expire = true;
+    c->limits.list_plain_min = value_default_limits.list_plain_min;
     c->file = copy_text(SLICE_LITERAL(""));
     atomic_init(&c->references, 1);
     return c;

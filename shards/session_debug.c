@@ -31,7 +31,9 @@ static const char *const help[] = {
     "OBJECT <key>",
     "    How the key's value is held in memory.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
-    "    Accepted, and nothing to set: a large item of a list has a node to itself anyway.",
+    "    Items of this many bytes get a node to themselves, in lists that become large from now "
+    "on;",
+    "    0: as usual (1 GiB).",
     "RELOAD",
     "    Refused: there are no snapshots yet.",
     "SET-ACTIVE-EXPIRE (0|1)",
@@ -77,6 +79,23 @@ static void set_active_expire(struct session_call *call) {
     fanout_start(call->connection, on, run_active_expire, session__finish_ok);
 }
 
+static void run_plain_min(struct shard *s, struct fanout_leg *leg) {
+    s->settings.limits.list_plain_min = *(const int64_t *)leg->fanout->context;
+}
+
+static void set_plain_min(struct session_call *call) {
+    const int64_t usual = value_default_limits.list_plain_min;
+    int64_t bytes;
+    if (!num_parse_memory(call->argv[2], &bytes) || bytes > (INT64_C(4) << 30)) {
+        reply_error(call->reply,
+                    "ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+        return;
+    }
+    int64_t *context = mem_alloc(sizeof *context);
+    *context = bytes == 0 || bytes > usual ? usual : bytes;
+    fanout_start(call->connection, context, run_plain_min, session__finish_ok);
+}
+
 // ---- the command -------------------------------------------------------------------------------
 
 static bool is_allowed(const struct connection *conn) {
@@ -101,7 +120,7 @@ void session_debug(struct session_call *call) {
     } else if (call->argc == 4 && slice_is(word, "stringmatch-len")) {
         reply_int(call->reply, glob_match(call->argv[2], call->argv[3], false));
     } else if (call->argc == 3 && slice_is(word, "quicklist-packed-threshold")) {
-        reply_ok(call->reply);
+        set_plain_min(call);
     } else if (call->argc == 2 && slice_is(word, "reload")) {
         reply_error(call->reply, "ERR DEBUG RELOAD needs snapshots, which torc does not have yet");
     } else if (session__debug_keys(call)) {

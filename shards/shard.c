@@ -136,6 +136,7 @@ void shard_use_config(struct shard *s, struct config *config) {
     if (old) config_release(old);
     bool lfu = config->maxmemory_policy == CONFIG_ALLKEYS_LFU ||
                config->maxmemory_policy == CONFIG_VOLATILE_LFU;
+    int64_t plain_min = s->settings.limits.list_plain_min; // DEBUG's, not the configuration's
     s->settings = (struct engine_settings){
         .proto_max_bulk_len = config->proto_max_bulk_len,
         .lfu = lfu,
@@ -143,6 +144,7 @@ void shard_use_config(struct shard *s, struct config *config) {
         .lfu_decay_time = (uint32_t)config->lfu_decay_time,
         .limits = config->limits,
     };
+    if (plain_min > 0) s->settings.limits.list_plain_min = plain_min;
     eviction_configure(s);
 }
 

@@ -31,7 +31,7 @@ struct quicklist {
     uint64_t count; // items
     size_t memory;  // bytes of all blocks
     size_t nodes;
-    size_t plain_min; // items of this length and more get a plain node (tests lower it)
+    size_t plain_min; // items of this length and more get a plain node
     int32_t fill;     // positive: items a node, negative: bytes by class
     uint32_t depth;   // nodes at each end that are never compressed; 0: none is
 };

@@ -19,7 +19,10 @@ struct value tlist_new(void) {
 }
 
 struct quicklist *tlist_new_quicklist(const struct value_limits *limits) {
-    return quicklist_new(limits->list_max_listpack_size, limits->list_compress_depth);
+    struct quicklist *ql =
+        quicklist_new(limits->list_max_listpack_size, limits->list_compress_depth);
+    ql->plain_min = (size_t)limits->list_plain_min;
+    return ql;
 }
 
 struct value tlist_from_listpack(uint8_t *lp, const struct value_limits *limits) {

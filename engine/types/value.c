@@ -13,6 +13,7 @@
 const struct value_limits value_default_limits = {
     .list_max_listpack_size = -2,
     .list_compress_depth = 0,
+    .list_plain_min = 1 << 30,
     .set_max_intset_entries = 512,
     .set_max_listpack_entries = 128,
     .set_max_listpack_value = 64,

@@ -56,6 +56,7 @@ struct value {
 struct value_limits {
     int64_t list_max_listpack_size; // negative: bytes by class (-1: 4 KiB ... -5: 64 KiB)
     int64_t list_compress_depth;
+    int64_t list_plain_min; // bytes of an item that gets a node to itself; not a directive
     int64_t set_max_intset_entries;
     int64_t set_max_listpack_entries, set_max_listpack_value;
     int64_t hash_max_listpack_entries, hash_max_listpack_value;

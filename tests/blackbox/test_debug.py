@@ -98,3 +98,16 @@ def test_refusals(c):
     assert "Unknown subcommand" in c("DEBUG", "OBJECT") or "unknown" in c("DEBUG", "OBJECT")
     check(c, ("MULTI", "OK"), ("DEBUG DIGEST", "QUEUED"), ("DEBUG OBJECT a", "QUEUED"),
           ("EXEC", [Error("ERR DEBUG on keys is not allowed inside MULTI")] * 2))
+
+
+@pytest.mark.torc_only
+def test_plain_nodes(c):
+    check(c, ("CONFIG SET list-max-listpack-size 3", "OK"))
+    for size, nodes in (("20b", 3), ("0", 2)):
+        c("DEL", "p")
+        check(c, ("DEBUG QUICKLIST-PACKED-THRESHOLD " + size, "OK"),
+              ("RPUSH p a b %s c" % ("x" * 20), 4), ("LINDEX p 2", "x" * 20))
+        assert " ql_nodes:%d " % nodes in c("DEBUG", "OBJECT", "p")
+    check(c, ("CONFIG SET list-max-listpack-size -2", "OK"),
+          ("DEBUG QUICKLIST-PACKED-THRESHOLD 5gb",
+           Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")))
