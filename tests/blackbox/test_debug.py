@@ -106,7 +106,7 @@ def test_plain_nodes(c):
     for size, nodes in (("20b", 3), ("0", 2)):
         c("DEL", "p")
         check(c, ("DEBUG QUICKLIST-PACKED-THRESHOLD " + size, "OK"),
-              ("RPUSH p a b %s c" % ("x" * 20), 4), ("LINDEX p 2", "x" * 20))
+              ("RPUSH p a b %s c" % ("x" * 20), 4), ("LINDEX p 2", b"x" * 20))
         assert " ql_nodes:%d " % nodes in c("DEBUG", "OBJECT", "p")
     check(c, ("CONFIG SET list-max-listpack-size -2", "OK"),
           ("DEBUG QUICKLIST-PACKED-THRESHOLD 5gb",
