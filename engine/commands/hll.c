@@ -81,6 +81,12 @@ static void close_target(struct target *t, uint64_t changes) {
         db_update(t->f.db, t->f.key, &t->f.ref, t->e, t->before);
 }
 
+/** What was to be changed has proved to be corrupt, but may have moved on the way. */
+static void abandon_target(struct target *t) {
+    t->f.ref.entry = t->e;
+    db_account(t->f.db, &t->f.ref, t->before);
+}
+
 /** Makes the value dense. False: it is corrupt. */
 static bool densify(struct target *t) {
     uint8_t dense[HLL_DENSE_BYTES];
@@ -140,6 +146,8 @@ void hll_pfadd(struct cmd *c) {
     if (changes > 0) {
         hll_outdate(bytes_of(t.e));
         close_target(&t, changes);
+    } else {
+        abandon_target(&t);
     }
     if (finding == HLL_CORRUPT)
         reply_error(c->reply, error_corrupt);

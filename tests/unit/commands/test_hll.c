@@ -8,9 +8,10 @@
 
 #include "engine/encoding/hll.h"
 
-#define OK      "+OK\r\n"
-#define NOT_ONE "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n"
-#define CORRUPT "-INVALIDOBJ Corrupted HLL object detected\r\n"
+#define OK       "+OK\r\n"
+#define NOT_ONE  "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n"
+#define ZEROS_10 "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
+#define CORRUPT  "-INVALIDOBJ Corrupted HLL object detected\r\n"
 
 static int setup(void **state) {
     struct harness *h = malloc(sizeof(*h));
@@ -319,6 +320,17 @@ static void test_pfdebug(void **state) {
     EXPECT(h, OK, "PFSELFTEST");
 }
 
+static void test_corrupt_values_that_move(void **state) {
+    struct harness *h = *state;
+    // All registers but one, in two bytes: corrupt, which shows once it has to become dense.
+    h->settings.limits.hll_sparse_max_bytes = 0;
+    EXPECT(h, OK, "SET c \"HYLL\\x01" ZEROS_10 "\\x80\\x7f\\xfe\"");
+    for (int i = 0; i < 20; i++) EXPECT(h, CORRUPT, "PFADD c %d", i);
+    EXPECT(h, ":18\r\n", "STRLEN c");
+    EXPECT_MODIFIED(h, 0, "PFADD c a");
+    EXPECT(h, ":1\r\n", "DEL c");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bytes_and_estimates_of_redis, setup, teardown),
@@ -329,6 +341,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_pfmerge, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys_on_several_shards, setup_shards, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_corrupt_values_that_move, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pfdebug, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
