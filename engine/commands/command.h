@@ -90,7 +90,7 @@ struct cmd {
     struct look_ahead *ahead; // NULL, or see cmd_look_ahead()
     struct effects *effects;  // who takes effects; NULL: nobody does
     struct block *block;      // how it may wait; NULL: it may not, and answers as if timed out
-    int only_arg;             // not 0: the one key argument that may be served (see cmd_serves)
+    int only_arg;             // not 0: only the key at this argument is in reach (see cmd_serves)
 };
 enum {
     CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
@@ -312,10 +312,11 @@ void cmd_run(struct cmd *c);
 
 /**
  * Whether a blocking command may look at the key at this argument: when it is run again because one
- * of its keys is ready, the others may be out of reach.
+ * of its keys is ready, the others may be out of reach. A key that is named twice is both times.
  */
 static inline bool cmd_serves(const struct cmd *c, int arg) {
-    return c->only_arg == 0 || c->only_arg == arg;
+    return c->only_arg == 0 || c->only_arg == arg ||
+           slice_equal(c->argv[c->only_arg], c->argv[arg]);
 }
 /**
  * Ends a blocking command that found nothing: it waits for the keys first, first + step, ... last

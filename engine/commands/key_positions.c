@@ -12,14 +12,35 @@ struct range {
     int first, last, step;
 };
 
+/** Where XREAD and XREADGROUP say STREAMS: groups and consumers may have that name, too. */
+static int streams_word(int argc, const struct slice *argv) {
+    for (int i = 1; i < argc; i++) {
+        if (slice_is(argv[i], "streams")) return i;
+        if (slice_is(argv[i], "block") || slice_is(argv[i], "count"))
+            i++;
+        else if (slice_is(argv[i], "group"))
+            i += 2;
+        else if (!slice_is(argv[i], "noack"))
+            break;
+    }
+    return argc;
+}
+
+/** Where a spec's keyword stands; argc: nowhere. */
+static int find_keyword(const struct key_spec *spec, int argc, const struct slice *argv) {
+    if (strcmp(spec->keyword, "streams") == 0) return streams_word(argc, argv);
+    int at = spec->from;
+    while (at < argc && !slice_is(argv[at], spec->keyword)) at++;
+    return at;
+}
+
 /** The argv range that a spec covers; false when a count argument makes no sense. */
 static bool spec_range(const struct key_spec *spec, int argc, const struct slice *argv,
                        struct range *out) {
     int first = spec->begin, last;
     if (spec->keyword != NULL) {
-        first = spec->from;
-        while (first < argc && !slice_is(argv[first], spec->keyword)) first++;
-        if (++first >= argc) return false;
+        first = find_keyword(spec, argc, argv) + 1;
+        if (first >= argc) return false;
     }
     if (spec->keynum >= 0) {
         int64_t count;

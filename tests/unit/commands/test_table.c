@@ -292,6 +292,9 @@ static void key_positions(void **state) {
     expect_keys("xread count 1 streams a b 0 0", "4:RO+access 5:RO+access");
     expect_keys("xread count 1 block 5", "invalid");
     expect_keys("xreadgroup group streams c STREAMS a >", "5:RO+access");
+    expect_keys("xreadgroup count 1 group streams streams noack streams streams >", "8:RO+access");
+    expect_keys("xreadgroup group g c group g2 streams STREAMS a b > >", "8:RO+access 9:RO+access");
+    expect_keys("xread noack streams", "invalid");
     expect_keys("georadius a 1 2 3 km", "1:RO+access");
     expect_keys("georadius a 1 2 3 km count 1 store d", "1:RO+access 9:OW+update");
     expect_keys("sort a by store get store", "1:RO+access");
