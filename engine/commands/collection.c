@@ -39,6 +39,17 @@ struct random *collection_random(const struct cmd *c, int arg, struct random *ow
     return own;
 }
 
+#define ELEMENT_BYTES_MIN 6 // of an empty bulk string
+
+bool collection_draws_too_much(struct cmd *c, size_t start, uint64_t count) {
+    uint64_t max = (uint64_t)c->settings->proto_max_bulk_len;
+    struct buf *out = c->reply->out;
+    if (likely(out->len - start <= max && count <= max / ELEMENT_BYTES_MIN)) return false;
+    out->len = start;
+    reply_error(c->reply, error_out_of_range);
+    return true;
+}
+
 bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch) {
     ASSERT(type != ENTRY_STRING && !c->view->frozen);
     ch->c = c;

@@ -34,6 +34,13 @@ static inline void collection_reply_item(struct reply *r, const struct listpack_
  */
 struct random *collection_random(const struct cmd *c, int arg, struct random *own);
 
+/**
+ * Whether what is drawn again and again (a negative count of SRANDMEMBER and its like) makes too
+ * long a reply: longer than the longest string, which no collection need be for it. `start` is
+ * where the reply begins; what has been written since is replaced by an error then.
+ */
+bool collection_draws_too_much(struct cmd *c, size_t start, uint64_t count);
+
 /** A collection that is being changed. */
 struct change {
     struct cmd *c;

@@ -161,29 +161,35 @@ static void draw_field(void *context, const struct listpack_item *field,
     if (d->values) hash__reply_item(d->reply, value);
 }
 
-/** Random numbers: who only reads must not move the keyspace's own generator on. */
-static struct random *random_of(const struct cmd *c, struct random *copy) {
-    struct random *own = &cmd_db(c, c->argv[1])->keyspace->random;
-    if (!c->view->frozen) return own;
-    *copy = *own;
-    copy->s[0] ^= (uint64_t)c->now_us;
-    return copy;
+#define DRAWN_AT_ONCE 4096
+
+/** Any fields, the same one perhaps more than once. Returns how many were drawn. */
+static size_t draw_any(struct cmd *c, struct value v, size_t start, uint64_t count,
+                       struct random *random, struct drawn *d) {
+    size_t n = 0, drawn = 1;
+    while (n < count && drawn > 0) {
+        if (collection_draws_too_much(c, start, count - n)) return n;
+        size_t some = count - n < DRAWN_AT_ONCE ? (size_t)(count - n) : DRAWN_AT_ONCE;
+        n += drawn = thash_random(v, some, c->now_ms, random, draw_field, d);
+    }
+    return n;
 }
 
 static void draw_many(struct cmd *c, struct value v, int64_t count, bool values) {
-    struct random copy, *random = random_of(c, &copy);
+    struct random own, *random = collection_random(c, 1, &own);
     bool pairs = values && c->reply->proto > 2;
     struct drawn d = {.reply = c->reply, .values = values, .pairs = pairs};
     if (v.encoding == 0 || count == 0) {
         reply_array(c->reply, 0);
         return;
     }
-    size_t mark = reply_array_begin(c->reply), n;
+    uint32_t errors = c->reply->errors;
+    size_t start = c->reply->out->len, mark = reply_array_begin(c->reply), n;
     if (count > 0)
         n = thash_random_unique(v, (size_t)count, c->now_ms, random, draw_field, &d);
     else
-        n = thash_random(v, (size_t)-count, c->now_ms, random, draw_field, &d);
-    reply_array_end(c->reply, mark, values && !pairs ? 2 * n : n);
+        n = draw_any(c, v, start, (uint64_t)-count, random, &d);
+    if (c->reply->errors == errors) reply_array_end(c->reply, mark, values && !pairs ? 2 * n : n);
 }
 
 void hash_hrandfield(struct cmd *c) {
@@ -203,7 +209,7 @@ void hash_hrandfield(struct cmd *c) {
         return;
     }
     if (!read_hash(c, &v)) return;
-    struct random copy, *random = random_of(c, &copy);
+    struct random own, *random = collection_random(c, 1, &own);
     struct drawn d = {.reply = c->reply};
     if (v.encoding == 0 || thash_random(v, 1, c->now_ms, random, draw_field, &d) == 0)
         reply_null(c->reply);

@@ -175,8 +175,9 @@ void set_spop(struct cmd *c) {
 /** Any members, the same one perhaps more than once. */
 static void reply_any(struct cmd *c, struct value v, uint64_t count, struct random *random) {
     struct listpack_item item;
+    size_t start = c->reply->out->len;
     reply_array(c->reply, count);
-    for (; count > 0; count--) {
+    for (; count > 0 && !collection_draws_too_much(c, start, count); count--) {
         tset_random(v, random, &item);
         collection_reply_item(c->reply, &item);
     }

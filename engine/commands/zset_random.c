@@ -9,21 +9,13 @@
 #include "engine/base/alloc.h"
 #include "engine/commands/zset_parts.h"
 
-// The generator to draw from; `own` is used where the keyspace's own one may not be moved on.
-static struct random *generator(const struct cmd *c, struct random *own) {
-    struct keyspace *keyspace = cmd_db(c, c->argv[1])->keyspace;
-    if (!c->view->frozen) return &keyspace->random;
-    *own = keyspace->random;
-    random_init(own, random_next(own) ^ (uint64_t)c->now_us ^ (uint64_t)c->reply->out->len << 40);
-    return own;
-}
-
 static void repeated(struct cmd *c, struct value v, uint64_t count, bool scores) {
-    struct random own, *random = generator(c, &own);
+    struct random own, *random = collection_random(c, 1, &own);
     struct listpack_item member;
     double score;
+    size_t start = c->reply->out->len;
     zset__reply_head(c->reply, count, scores);
-    for (uint64_t i = 0; i < count; i++) {
+    for (; count > 0 && !collection_draws_too_much(c, start, count); count--) {
         tzset_random(v, random, &member, &score);
         zset__reply_pair(c->reply, &member, score, scores);
     }
@@ -77,7 +69,7 @@ static void different(struct cmd *c, struct value v, uint64_t count, bool scores
     size_t length = tzset_length(v);
     if (count > length) count = length;
     zset__reply_head(c->reply, count, scores);
-    struct random own, *random = generator(c, &own);
+    struct random own, *random = collection_random(c, 1, &own);
     // Of few members, or of a good part of many, a walk is cheaper than lookups.
     if (v.encoding == ENC_ZSET_LISTPACK || count > length / 16)
         sample_walk(c, v, count, scores, random);
@@ -120,7 +112,7 @@ void zset_zrandmember(struct cmd *c) {
             reply_null(c->reply);
             return;
         }
-        tzset_random(v, generator(c, &own), &member, NULL);
+        tzset_random(v, collection_random(c, 1, &own), &member, NULL);
         zset__reply_member(c->reply, &member);
         return;
     }

@@ -99,6 +99,7 @@ static void test_all_fields_in_both_protocols(void **state) {
         EXPECT(&h, proto == 2 ? "$-1\r\n" : "_\r\n", "HGET h a");
         EXPECT(&h, proto == 2 ? "$-1\r\n" : "_\r\n", "HRANDFIELD h");
         EXPECT(&h, "*0\r\n", "HRANDFIELD h 3 WITHVALUES");
+        EXPECT(&h, "*0\r\n", "HRANDFIELD h -9223372036854775807");
         harness_run(&h, "HSET h a 1 b x");
         EXPECT(&h,
                proto == 2 ? "*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\nx\r\n"

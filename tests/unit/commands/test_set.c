@@ -202,6 +202,12 @@ static void test_srandmember(void **state) {
     EXPECT(h, "$1\r\na\r\n", "SRANDMEMBER s");
     EXPECT(h, "*1\r\n$1\r\na\r\n", "SRANDMEMBER s 5");
     EXPECT(h, "*2\r\n$1\r\na\r\n$1\r\na\r\n", "SRANDMEMBER s -2");
+    EXPECT(h, "-ERR value is out of range\r\n", "SRANDMEMBER s -9223372036854775807");
+    h->settings.proto_max_bulk_len = 100;
+    EXPECT(h, "-ERR value is out of range\r\n", "SRANDMEMBER s -16"); // longer than 100 bytes
+    EXPECT(h, "-ERR value is out of range\r\n", "SRANDMEMBER s -100");
+    assert_int_equal(harness_run(h, "SRANDMEMBER s -10")[1], '1');
+    h->settings.proto_max_bulk_len = 1 << 20;
     h->proto = 3;
     EXPECT(h, "*0\r\n", "SRANDMEMBER s 0");
     EXPECT(h, "_\r\n", "SRANDMEMBER none");

@@ -461,6 +461,8 @@ static void random_members(void **state) {
     }
     harness_run(h, "ZADD z 1 a");
     FLAT(h, "a", "ZRANDMEMBER z");
+    EXPECT(h, "-ERR value is out of range\r\n", "ZRANDMEMBER z -9223372036854775807");
+    EXPECT(h, "-ERR value is out of range\r\n", "ZRANDMEMBER z -1000000000 WITHSCORES");
     FLAT(h, "-", "ZRANDMEMBER none");
     FLAT(h, "[]", "ZRANDMEMBER none 5");
     FLAT(h, "[]", "ZRANDMEMBER z 0");
