@@ -20,6 +20,7 @@ struct waiting_table {
     uint64_t on_missing; // keys with somebody who waits for their deletion as well
     struct waiting_key **chains;
     struct waiting_key *ready_last;
+    struct waiting_key *aside; // set aside, and held until waiting_resume()
 };
 
 static struct waiting_table *table_new(void) {
@@ -98,6 +99,7 @@ static void drop_if_unused(struct keyspace *ks, struct waiting_key *k) {
     *at = k->next;
     mem_free(k);
     if (--t->count > 0) return;
+    ASSERT(t->aside == NULL);
     waiting__free(t);
     ks->waiting = NULL;
 }
@@ -176,10 +178,20 @@ void waiting_done(struct keyspace *ks, struct waiting_key *key) {
     drop_if_unused(ks, key);
 }
 
-void waiting_again(struct keyspace *ks, struct waiting_key *key) {
-    bool waited_for = key->first != NULL;
-    waiting_done(ks, key);
-    if (waited_for) ready_add(ks, key);
+void waiting_set_aside(struct keyspace *ks, struct waiting_key *key) {
+    ASSERT(key->held);
+    key->aside_next = ks->waiting->aside;
+    ks->waiting->aside = key;
+}
+
+void waiting_resume(struct keyspace *ks) {
+    while (ks->waiting != NULL && ks->waiting->aside != NULL) {
+        struct waiting_key *key = ks->waiting->aside;
+        ks->waiting->aside = key->aside_next;
+        bool waited_for = key->first != NULL;
+        waiting_done(ks, key);
+        if (waited_for) ready_add(ks, key);
+    }
 }
 
 void waiting__free(struct waiting_table *t) {

@@ -14,6 +14,7 @@
 struct waiting_key {
     struct waiting_key *next;       // of its chain
     struct waiting_key *ready_next; // of the list of ready keys
+    struct waiting_key *aside_next; // of those that are set aside
     struct waiting *first, *last;   // in the order in which they came
     uint64_t hash;
     uint32_t db, klen;
@@ -45,12 +46,14 @@ void waiting_touch_all(struct keyspace *ks, uint32_t db);
 
 /**
  * Takes the first key off the list of ready ones, or returns NULL. It stays in place, whatever
- * happens to its queue, and is not given out again, until waiting_done() or waiting_again().
+ * happens to its queue, and is not given out again, until waiting_done() or waiting_resume().
  */
 struct waiting_key *waiting_next_ready(struct keyspace *ks);
 void waiting_done(struct keyspace *ks, struct waiting_key *key);
-/** The same for one that could not be looked at: it counts as ready again. */
-void waiting_again(struct keyspace *ks, struct waiting_key *key);
+/** It cannot be looked at now: it is kept, whatever is done meanwhile, for waiting_resume(). */
+void waiting_set_aside(struct keyspace *ks, struct waiting_key *key);
+/** All that were set aside count as ready again. */
+void waiting_resume(struct keyspace *ks);
 
 static inline struct key waiting_key_of(const struct waiting_key *k) {
     return (struct key){slice_of(k->text, k->klen), k->hash};

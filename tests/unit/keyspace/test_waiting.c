@@ -113,12 +113,38 @@ static void a_key_stays_while_its_queue_is_walked(void **state) {
     wait_for(ks, "k", &a);
     waiting_touch(ks, 1, named(ks, "k"));
     k = waiting_next_ready(ks);
-    waiting_again(ks, k);
+    waiting_set_aside(ks, k);
+    waiting_resume(ks);
     expect_ready(ks, "k");
     waiting_touch(ks, 1, named(ks, "k"));
     k = waiting_next_ready(ks);
     keyspace_unwait(ks, &a);
-    waiting_again(ks, k); // nobody is left
+    waiting_set_aside(ks, k);
+    waiting_resume(ks); // nobody is left
+    assert_null(ks->waiting);
+    keyspace_free(ks);
+}
+
+static void keys_that_are_set_aside_survive_changes(void **state) {
+    (void)state;
+    struct keyspace *ks = make();
+    struct waiting places[3] = {{0}};
+    const char *const names[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) wait_for(ks, names[i], &places[i]);
+    for (int i = 0; i < 3; i++) waiting_touch(ks, 1, named(ks, names[i]));
+    for (int i = 0; i < 2; i++) waiting_set_aside(ks, waiting_next_ready(ks));
+    // What is done for the third one touches those that are set aside.
+    struct waiting_key *k = waiting_next_ready(ks);
+    waiting_touch(ks, 1, named(ks, "b"));
+    waiting_touch(ks, 1, named(ks, "c"));
+    waiting_done(ks, k);
+    expect_ready(ks, "c");
+    expect_ready(ks, NULL); // b is held
+    waiting_resume(ks);
+    expect_ready(ks, "b");
+    expect_ready(ks, "a");
+    expect_ready(ks, NULL);
+    for (int i = 0; i < 3; i++) leave(ks, &places[i]);
     assert_null(ks->waiting);
     keyspace_free(ks);
 }
@@ -171,6 +197,7 @@ int main(void) {
         cmocka_unit_test(keys_become_ready_once_and_in_order),
         cmocka_unit_test(changes_of_the_keyspace_are_seen),
         cmocka_unit_test(a_key_stays_while_its_queue_is_walked),
+        cmocka_unit_test(keys_that_are_set_aside_survive_changes),
         cmocka_unit_test(random_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
