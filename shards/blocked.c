@@ -218,6 +218,11 @@ static void count_errors(struct shard *s, const struct blocked *b, const struct 
     s->stats.by_command[b->spec->id].failed++;
 }
 
+/** Whether the client of a claimed command is gone: what it would get would be lost. */
+static bool has_left(const struct blocked *b) {
+    return atomic_load_explicit(&b->work.connection->gone, memory_order_relaxed);
+}
+
 // ---- trying all keys (home) --------------------------------------------------------------------
 
 static void retry_later(struct shard *s, struct blocked *b) {
@@ -239,6 +244,11 @@ static void run_retry(struct transaction *t, void *context) {
     struct buf bytes = {0};
     struct reply reply;
     struct block block = {0};
+    if (has_left(b)) {
+        finish(b);
+        transaction_finish(t, &bytes);
+        return;
+    }
     reply_init(&reply, &bytes, b->proto);
     struct cmd c = {.spec = b->spec,
                     .argc = b->argc,
@@ -276,7 +286,7 @@ static void retry(struct blocked *b) {
     key_list_init(&keys, b->spec, b->argc, b->argv);
     for (int i = 0; i < keys.count; i++) transaction_add_key(t, b->argv[keys.at[i].arg], true);
     key_list_fini(&keys);
-    transaction_start(t);
+    transaction_begin(t);
 }
 
 void blocked_served(struct shard *s, struct blocked *b) {
@@ -371,8 +381,9 @@ static enum served serve_place(struct shard *s, struct shard *at, struct place *
         return SERVED_STOP;
     }
     int64_t now_us = s->now_us > at->now_us ? s->now_us : at->now_us;
-    if (run_claimed(s, b, all ? &s->everywhere : &at->view, all ? visit_now_us(s) : now_us,
-                    here || all ? 0 : place->arg)) {
+    const struct view *one = shard_view(at, (b->spec->flags & COMMAND_WRITE) != 0);
+    if (!has_left(b) && run_claimed(s, b, all ? &s->everywhere : one,
+                                    all ? visit_now_us(s) : now_us, here || all ? 0 : place->arg)) {
         b->answered = true;
         leg_unqueue(at, place->leg);
         tell_home(s, b);
@@ -396,21 +407,17 @@ static bool serve_key(struct shard *s, struct shard *at, const struct waiting_ke
 /** Serves all ready keys of a keyspace. */
 static bool serve(struct shard *s, struct shard *at) {
     struct keyspace *ks = at->keyspace;
-    struct waiting_key *key, *lent = NULL;
+    struct waiting_key *key;
     bool served = false;
     while ((key = waiting_next_ready(ks)) != NULL) {
         if (serve_key(s, at, key)) {
             served = true;
             waiting_done(ks, key);
         } else {
-            key->ready_next = lent;
-            lent = key;
+            waiting_set_aside(ks, key);
         }
     }
-    while ((key = lent) != NULL) {
-        lent = key->ready_next;
-        waiting_again(ks, key);
-    }
+    waiting_resume(ks);
     return served;
 }
 
@@ -419,7 +426,7 @@ bool blocked_settle(struct shard *s) {
     if (s->blocked_serving) return false; // whoever is at it comes round again
     s->blocked_serving = true;
     do {
-        again = blocked_is_due(s) && !s->intents.lent && serve(s, s);
+        again = blocked_is_due(s) && serve(s, s);
         for (uint32_t i = 0; i < s->visited_count; i++) {
             struct shard *at = s->fleet->shards[s->visits[i]];
             again |= blocked_is_due(at) && serve(s, at);
@@ -428,13 +435,15 @@ bool blocked_settle(struct shard *s) {
     } while (again);
     s->blocked_serving = false;
     if (!visiting) visit_end(s);
+    if (s->blocked_retries == NULL) return served;
+    // All are begun before any is run: however many there are, the stack does not grow with them.
     while (s->blocked_retries) {
         struct blocked *b = s->blocked_retries;
         s->blocked_retries = b->retry_next;
         retry(b);
-        served = true;
     }
-    return served;
+    shard_settle(s);
+    return true;
 }
 
 // ---- the beginning (home) ----------------------------------------------------------------------

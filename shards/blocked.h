@@ -35,7 +35,9 @@ void blocked_begin(struct connection *conn, const struct command *spec, int argc
 bool blocked_settle(struct shard *s);
 
 /** Whether blocked_settle() has something to look at on the keyspace of `at`. */
-static inline bool blocked_is_due(const struct shard *at) { return at->keyspace->ready != NULL; }
+static inline bool blocked_is_due(const struct shard *at) {
+    return !at->intents.lent && at->keyspace->ready != NULL;
+}
 
 // Messages, on the shard that gets them.
 void blocked_leg_arrive(struct shard *s, struct blocked_leg *leg); // owner: queue up

@@ -191,11 +191,10 @@ static void run_here(struct connection *conn, const struct parsed *p, const stru
 
 /** Whether the command needs nothing but keys of shards that can be visited now, all at once. */
 static bool is_in_reach(struct shard *s, const struct parsed *p) {
-    if (p->spec->where != WHERE_KEYS || p->argc > VISIT_KEYS_MAX) return false;
-    if (command_roams(p->spec, p->argc, p->argv)) return false;
+    if (p->spec->where != WHERE_KEYS || command_roams(p->spec, p->argc, p->argv)) return false;
     struct key_list keys;
     key_list_init(&keys, p->spec, p->argc, p->argv);
-    bool all = true;
+    bool all = keys.count <= VISIT_KEYS_MAX; // without any, it comes to nothing but an error
     for (int i = 0; i < keys.count && all; i++)
         all = visit_also(s, shard_of_key(s, p->argv[keys.at[i].arg]));
     key_list_fini(&keys);

@@ -189,7 +189,7 @@ static __attribute__((noinline)) bool settle_one(struct shard *s) {
 void shard_settle(struct shard *s) {
     const struct intents *in = &s->intents;
     while (
-        unlikely(in->ready_first || in->granted_first || s->keyspace->ready || s->blocked_retries))
+        unlikely(in->ready_first || in->granted_first || blocked_is_due(s) || s->blocked_retries))
         if (!settle_one(s)) return;
 }
 

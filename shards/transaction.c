@@ -221,7 +221,7 @@ static void request_intents(struct transaction *t) {
     if (own) transaction_part_arrive(s, own);
 }
 
-void transaction_start(struct transaction *t) {
+void transaction_begin(struct transaction *t) {
     t->shard->stats.transactions++;
     if (t->whole)
         make_whole_parts(t);
@@ -229,7 +229,12 @@ void transaction_start(struct transaction *t) {
         make_key_parts(t);
     ASSERT(t->part_count > 0);
     request_intents(t);
-    shard_settle(t->shard);
+}
+
+void transaction_start(struct transaction *t) {
+    struct shard *s = t->shard;
+    transaction_begin(t);
+    shard_settle(s);
 }
 
 // ---- lending (participant) ---------------------------------------------------------------------

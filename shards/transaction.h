@@ -38,6 +38,8 @@ void transaction_add_key(struct transaction *t, struct slice key, bool data);
 void transaction_add_whole(struct transaction *t, uint32_t shard);
 /** Starts it; run may be called before this returns. */
 void transaction_start(struct transaction *t);
+/** The same, but run is not called before somebody settles the shard. */
+void transaction_begin(struct transaction *t);
 /** The keyspaces that run may use, until transaction_finish. */
 const struct view *transaction_view(const struct transaction *t);
 /** The time that all of it runs at: what had expired for any participant has expired for this. */

@@ -309,6 +309,31 @@ def test_sorted_sets_that_come_by_other_ways(c, waiter, text):
     assert client.read() == [b"k1", b"x", b"5"]
 
 
+@pytest.mark.parametrize("text", ["BLMPOP 0 0", "BZMPOP 0 0", "BLMPOP 0 none"])
+def test_many_words_that_name_no_key(both, text):
+    reply = both(*text.split(), *["k"] * 300)
+    assert reply == Error("ERR numkeys should be greater than 0")
+    assert both("XREAD", *["k"] * 300) == Error("ERR syntax error")
+
+
+def test_a_stream_that_is_named_twice(c, waiter):
+    for reader in ("XREAD BLOCK 0 STREAMS k1 k1 9-9 $", "XREAD BLOCK 0 STREAMS k1 k1 $ 9-9"):
+        c("DEL", "k1")
+        client = waiter(reader)
+        c("XADD", "k1", "1-1", "f", "v")
+        assert reply_of(waiter, client) == [[b"k1", [[b"1-1", [b"f", b"v"]]]]]
+
+
+def test_groups_and_consumers_have_any_name(both):
+    for key in KEYS:
+        both("XADD", key, "1-1", "f", "v")
+        both("XGROUP", "CREATE", key, "streams", "0")
+        words = ["XREADGROUP", "COUNT", "1", "GROUP", "streams", "streams", "STREAMS", key, ">"]
+        assert both("COMMAND", "GETKEYS", *words) == [key.encode()]
+        entries = [[b"1-1", [b"f", b"v"]]]
+        assert both(*words) in ([[key.encode(), entries]], {key.encode(): entries})
+
+
 def test_databases_are_apart(c, waiter):
     client = waiter("BLPOP k1 0")
     c("SELECT", 1)
