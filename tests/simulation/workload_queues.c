@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Queues: producers push numbered items onto lists on different shards, alone and in blocks;
-// consumers wait for them (BLPOP, BLMPOP, BLMOVE over shards) with time limits, are unblocked, and
-// vanish while they wait. Every item that was pushed is delivered exactly once or still there in
+// Queues: producers push numbered items onto lists on different shards, alone and in blocks, and
+// add them to a stream; consumers wait for them (BLPOP, BLMPOP, BLMOVE over shards, XREADGROUP) with
+// time limits, are unblocked, see their databases swapped, and vanish while they wait. Every item that was pushed is delivered exactly once or still there in
 // the end, unless a consumer took it with it; from one list nobody gets one producer's items out of
 // order. Each item is its producer's number, the list's and a counter.
 #include <stdio.h>
@@ -12,8 +12,9 @@
 #include "tests/simulation/sim.h"
 
 enum role { PRODUCER, CONSUMER, MEDDLER, CHECKER };
-enum tag { PUSH = 1, POP, MOVE, LOOK, MEDDLE };
-#define LISTS_MAX 4
+enum tag { PUSH = 1, POP, MOVE, READ, LOOK, MEDDLE };
+#define LISTS_MAX 5 // with the stream, which counts as the last one
+#define STREAM    (LISTS_MAX - 1)
 #define DONE      8 // index in keys: where BLMOVE puts items
 #define SEQ_MAX   400
 #define ITEMS     ((size_t)SIM_CLIENTS_MAX * LISTS_MAX * SEQ_MAX)
@@ -32,9 +33,10 @@ static size_t item_of(uint32_t producer, int list, int64_t seq) {
 }
 
 static void setup(struct world *w) {
-    w->key_count = 1 + (int)sim_below(w, LISTS_MAX);
+    w->key_count = 1 + (int)sim_below(w, STREAM);
     uint32_t first = sim_below(w, w->nshards);
     for (int i = 0; i < w->key_count; i++) w->keys[i] = sim_key(w, "queue", i, first + (uint32_t)i);
+    w->keys[STREAM] = sim_key(w, "stream", 0, sim_below(w, w->nshards));
     w->keys[DONE] = sim_key(w, "done", 0, sim_below(w, w->nshards));
     w->data = mem_calloc(sizeof(struct queues));
     w->vanish_chance = sim_below(w, 3) ? 0 : 40;
@@ -64,6 +66,13 @@ static bool next_item(struct client *c, int list, struct buf *text) {
 static void produce(struct client *c) {
     struct world *w = c->world;
     struct buf text = {0};
+    if (sim_below(w, 4) == 0) {
+        if (!next_item(c, STREAM, &text)) buf_append_text(&text, " none");
+        buf_append_char(&text, '\0');
+        client_issue(c, PUSH, "XADD %s * n%s", w->keys[STREAM], text.p);
+        buf_free(&text);
+        return;
+    }
     uint32_t pushes = sim_below(w, 4) == 0 ? 1 + sim_below(w, 3) : 1;
     bool block = sim_below(w, 5) == 0;
     for (uint32_t i = 0; i < pushes; i++) {
@@ -86,7 +95,7 @@ static void produce(struct client *c) {
 static void pushed(struct world *w, const struct op *op) {
     struct queues *q = w->data;
     for (int l = 0; l < op->count; l++)
-        for (int i = 2; i < op->lines[l].argc; i++) {
+        for (int i = op->lines[l].argv[0][0] == 'X' ? 4 : 2; i < op->lines[l].argc; i++) {
             if (op->lines[l].argv[i][0] == 'n') continue;
             uint8_t *fate = &q->fates[strtoull(op->lines[l].argv[i], NULL, 10)];
             if (*fate == FATE_SENT) *fate = FATE_PUSHED;
@@ -101,12 +110,17 @@ static void consume(struct client *c) {
     int n = w->key_count, first = (int)sim_below(w, (uint32_t)n);
     double limit = 0.001 * (1 + sim_below(w, sim_below(w, 2) ? 10 : 300));
     const char *a = k[first], *b = k[(first + 1) % n], *d = k[(first + 2) % n];
-    switch (sim_below(w, 7)) {
+    switch (sim_below(w, 9)) {
     case 0: client_issue(c, POP, "BLPOP %s %.3f", a, limit); break;
     case 1: client_issue(c, POP, "BLPOP %s %s %s %.3f", a, b, d, limit); break;
     case 2: client_issue(c, POP, "BLPOP %s %s %s %s %.3f", a, a, b, d, limit); break;
     case 3: client_issue(c, POP, "BLMPOP %.3f 2 %s %s LEFT COUNT 3", limit, a, b); break;
     case 4: client_issue(c, POP, "LMPOP 2 %s %s LEFT", a, b); break;
+    case 5:
+    case 6:
+        client_issue(c, READ, "XREADGROUP GROUP g c%u COUNT 2 BLOCK %d NOACK STREAMS %s >",
+                     sim_below(w, 3), 1 + (int)(limit * 1000), k[STREAM]);
+        break;
     default: client_issue(c, MOVE, "BLMOVE %s %s LEFT RIGHT %.3f", a, k[DONE], limit); break;
     }
 }
@@ -148,6 +162,28 @@ static void popped(struct client *c, const struct op *op) {
     }
 }
 
+/** Entries of the stream: only one reader of the group gets each. */
+static void read_entries(struct client *c, const struct op *op) {
+    struct queues *q = c->world->data;
+    const struct sim_value *v = op->reply;
+    // The group may not have been made yet.
+    if (v->type == VALUE_NULL ||
+        (v->type == VALUE_ERROR &&
+         (strncmp(v->text, "UNBLOCKED", 9) == 0 || strncmp(v->text, "NOGROUP", 7) == 0)))
+        return;
+    if (v->type != VALUE_ARRAY || v->n != 1 || v->items->n != 2) {
+        sim_fail(c->world, "client %u got %.*s", c->id, (int)op->raw_n, op->raw);
+        return;
+    }
+    const struct sim_value *entries = &v->items->items[1];
+    for (size_t i = 0; i < entries->n; i++) {
+        const struct sim_value *text = &entries->items[i].items[1].items[1];
+        size_t item = (size_t)text->number, producer = item / SEQ_MAX / LISTS_MAX;
+        if (text->text[0] != 'n' && producer < SIM_CLIENTS_MAX)
+            got(c, op, item, &q->seen[c->id][producer][STREAM]);
+    }
+}
+
 // ---- the end -----------------------------------------------------------------------------------
 
 static bool others_are_done(const struct client *c) {
@@ -163,8 +199,12 @@ static bool others_are_done(const struct client *c) {
 static void look(struct client *c) {
     struct world *w = c->world;
     int at = (int)c->v[0]++;
-    if (at > w->key_count) {
+    if (at > w->key_count + 1) {
         c->finished = true;
+        return;
+    }
+    if (at > w->key_count) {
+        client_issue(c, READ, "XREADGROUP GROUP g c STREAMS %s >", w->keys[STREAM]);
         return;
     }
     client_issue(c, LOOK, "LRANGE %s 0 -1", at == w->key_count ? w->keys[DONE] : w->keys[at])->x =
@@ -184,10 +224,25 @@ static void looked(struct client *c, const struct op *op) {
     }
 }
 
+/** Ends waits, and borrows whole shards: for nothing, or so that every waited-for key is touched. */
+static void meddle(struct client *c) {
+    struct world *w = c->world;
+    switch (sim_below(w, 6)) {
+    case 0: client_issue(c, MEDDLE, "SWAPDB 1 2"); break;
+    case 1: client_issue(c, MEDDLE, "DBSIZE"); break;
+    case 2: client_issue_block(c, MEDDLE, "SWAPDB 0 1\nSWAPDB 1 0\n"); break;
+    default:
+        client_issue(c, MEDDLE, "CLIENT UNBLOCK %u %s", 1 + sim_below(w, 16),
+                     sim_below(w, 2) ? "ERROR" : "TIMEOUT");
+    }
+}
+
 static void next(struct client *c) {
     struct world *w = c->world;
     if (c->role == CHECKER) {
-        if (!others_are_done(c))
+        if (c->v[1]++ == 0)
+            client_issue(c, MEDDLE, "XGROUP CREATE %s g 0 MKSTREAM", w->keys[STREAM]);
+        else if (!others_are_done(c))
             client_issue(c, MEDDLE, "PING");
         else
             look(c);
@@ -203,8 +258,7 @@ static void next(struct client *c) {
     else if (c->role == CONSUMER)
         consume(c);
     else
-        client_issue(c, MEDDLE, "CLIENT UNBLOCK %u %s", 1 + sim_below(w, 16),
-                     sim_below(w, 2) ? "ERROR" : "TIMEOUT");
+        meddle(c);
 }
 
 static void replied(struct client *c, struct op *op) {
@@ -212,6 +266,7 @@ static void replied(struct client *c, struct op *op) {
     switch (op->tag) {
     case PUSH: pushed(c->world, op); break;
     case POP: popped(c, op); break;
+    case READ: read_entries(c, op); break;
     case LOOK: looked(c, op); break;
     default:
         if (v->type == VALUE_ERROR && strncmp(v->text, "UNBLOCKED", 9) != 0)
@@ -223,7 +278,8 @@ static void replied(struct client *c, struct op *op) {
 static size_t may_be_lost(const struct world *w) {
     size_t lost = 0;
     for (uint32_t i = 0; i < w->op_count; i++)
-        if (w->ops[i]->respond == SIM_LOST && w->ops[i]->tag == POP) lost += 3;
+        if (w->ops[i]->respond == SIM_LOST && (w->ops[i]->tag == POP || w->ops[i]->tag == READ))
+            lost += 3;
     return lost;
 }
 
