@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Queues: producers push numbered items onto lists on different shards, alone and in blocks, and
-// add them to a stream; consumers wait for them (BLPOP, BLMPOP, BLMOVE over shards, XREADGROUP) with
-// time limits, are unblocked, see their databases swapped, and vanish while they wait. Every item that was pushed is delivered exactly once or still there in
-// the end, unless a consumer took it with it; from one list nobody gets one producer's items out of
-// order. Each item is its producer's number, the list's and a counter.
+// add them to a stream; consumers wait for them (BLPOP, BLMPOP, BLMOVE over shards, XREADGROUP)
+// with time limits, are unblocked, see databases swapped, and vanish while they wait. Every item
+// that was pushed is delivered exactly once or still there in the end, unless a consumer took it
+// with it; from one list or stream nobody gets one producer's items out of order. Each item is its
+// producer's number, the list's and a counter.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -224,7 +225,7 @@ static void looked(struct client *c, const struct op *op) {
     }
 }
 
-/** Ends waits, and borrows whole shards: for nothing, or so that every waited-for key is touched. */
+/** Ends waits, and borrows whole shards: for nothing, or to touch every key that is waited for. */
 static void meddle(struct client *c) {
     struct world *w = c->world;
     switch (sim_below(w, 6)) {
