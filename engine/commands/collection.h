@@ -98,6 +98,12 @@ void effect_word(struct effect *e, const char *word);
 void effect_text(struct effect *e, struct slice text); // lives until effect_end
 void effect_copy(struct effect *e, struct slice text); // is copied
 void effect_i64(struct effect *e, int64_t number);
+static inline void effect_item(struct effect *e, const struct listpack_item *item) { // is copied
+    if (item->is_int)
+        effect_i64(e, item->number);
+    else
+        effect_copy(e, item->text);
+}
 void effect_double(struct effect *e, double number); // so that it reads back as the same
 /** Emits it, unless it was abandoned. */
 void effect_end(struct effect *e);

@@ -308,10 +308,7 @@ static void reply_matches(struct cmd *c, const struct query *q, const struct mat
         if (i + AHEAD < n) prefetch_read(at[i + AHEAD].spot);
         tzset_member(q->v, at[i].spot, &member);
         if (extras > 0) reply_array(c->reply, extras + 1);
-        if (member.is_int)
-            reply_bulk_int(c->reply, member.number);
-        else
-            reply_bulk_slice(c->reply, member.text);
+        collection_reply_item(c->reply, &member);
         if (q->with_distance) geo__reply_distance(c->reply, at[i].distance / q->shape.unit);
         if (q->with_hash) reply_int(c->reply, (int64_t)at[i].score);
         if (q->with_point) geo__reply_point(c->reply, geohash_point(at[i].score));

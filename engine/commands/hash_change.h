@@ -37,12 +37,4 @@ void hash__prepare(struct hash_change *h, const struct slice *texts, int n);
 /** Ends the change; without an effect of its own the command's words are what is replayed. */
 void hash__close(struct hash_change *h, uint64_t dirty);
 
-/** Writes a field or a value. */
-static inline void hash__reply_item(struct reply *r, const struct listpack_item *item) {
-    if (item->is_int)
-        reply_bulk_int(r, item->number);
-    else
-        reply_bulk_slice(r, item->text);
-}
-
 #endif

@@ -94,8 +94,8 @@ static void reply_all(struct cmd *c, unsigned what) {
         reply_array(c->reply, length);
     if (v.encoding == 0) return;
     for (thash_iterate(&it, v, c->now_ms); thash_next(&it, &field, &value); fields++) {
-        if (what & NAMES) hash__reply_item(c->reply, &field);
-        if (what & VALUES) hash__reply_item(c->reply, &value);
+        if (what & NAMES) collection_reply_item(c->reply, &field);
+        if (what & VALUES) collection_reply_item(c->reply, &value);
     }
     if (hides) end_all(c, mark, what, fields);
 }
@@ -123,7 +123,7 @@ static void scan_field(void *context, const struct listpack_item *field,
     reply_bulk_slice(&s->found.reply, name);
     s->found.count++;
     if (s->options.no_values) return;
-    hash__reply_item(&s->found.reply, value);
+    collection_reply_item(&s->found.reply, value);
     s->found.count++;
 }
 
@@ -157,8 +157,8 @@ static void draw_field(void *context, const struct listpack_item *field,
                        const struct listpack_item *value) {
     const struct drawn *d = context;
     if (d->pairs) reply_array(d->reply, 2);
-    hash__reply_item(d->reply, field);
-    if (d->values) hash__reply_item(d->reply, value);
+    collection_reply_item(d->reply, field);
+    if (d->values) collection_reply_item(d->reply, value);
 }
 
 #define DRAWN_AT_ONCE 4096

@@ -15,7 +15,7 @@ void list__reply_range(struct cmd *c, struct value v, int64_t index, uint64_t co
     struct listpack_item item;
     reply_array(c->reply, count);
     tlist_iterate(&it, v, index, backwards);
-    for (; count > 0 && tlist_next(&it, &item); count--) list__reply_item(c->reply, &item);
+    for (; count > 0 && tlist_next(&it, &item); count--) collection_reply_item(c->reply, &item);
     ASSERT(count == 0);
     tlist_end(&it);
 }
@@ -26,7 +26,7 @@ void list__pop_one(struct change *ch, bool front) {
     tlist_iterate(&it, ch->v, front ? 0 : -1, false);
     bool found = tlist_next(&it, &item);
     ASSERT(found);
-    list__reply_item(ch->c->reply, &item);
+    collection_reply_item(ch->c->reply, &item);
     tlist_end(&it);
     tlist_delete(&ch->v, front ? 0 : tlist_length(ch->v) - 1, 1);
     tlist_has_shrunk(&ch->v, list__limits(ch->c));
@@ -200,7 +200,7 @@ void list_lindex(struct cmd *c) {
     struct listpack_item item;
     tlist_iterate(&it, v, index, false);
     if (tlist_next(&it, &item))
-        list__reply_item(c->reply, &item);
+        collection_reply_item(c->reply, &item);
     else
         reply_null(c->reply);
     tlist_end(&it);

@@ -14,13 +14,6 @@ static inline const struct value_limits *list__limits(const struct cmd *c) {
     return &c->settings->limits;
 }
 
-static inline void list__reply_item(struct reply *r, const struct listpack_item *item) {
-    if (item->is_int)
-        reply_bulk_int(r, item->number);
-    else
-        reply_bulk_slice(r, item->text);
-}
-
 /** Replies with an array of `count` items that exist, from the index on. */
 void list__reply_range(struct cmd *c, struct value v, int64_t index, uint64_t count,
                        bool backwards);

@@ -51,10 +51,7 @@ static void popped_add(struct popped *p, const struct listpack_item *item) {
         popped_begin(p, p->c);
     }
     p->members++;
-    if (item->is_int)
-        effect_i64(&p->effect, item->number);
-    else
-        effect_copy(&p->effect, item->text);
+    effect_item(&p->effect, item);
 }
 
 static void pop_one(struct cmd *c) {

@@ -210,10 +210,7 @@ static void say_list(struct cmd *c, struct slice key, struct value v) {
         effect_begin(&e, c, "RPUSH");
         effect_text(&e, key);
         for (left -= n; n > 0 && tlist_next(&it, &item); n--) {
-            if (item.is_int)
-                effect_i64(&e, item.number);
-            else
-                effect_copy(&e, item.text);
+            effect_item(&e, &item);
         }
         effect_end(&e);
     }

@@ -276,7 +276,7 @@ static void scan_pair(void *context, const struct listpack_item *member, double 
     char scratch[NUM_I64_TEXT_MAX], text[NUM_DOUBLE_TEXT_MAX];
     scan->met++;
     if (!scan_matches(&scan->options, tzset_text(member, scratch))) return;
-    zset__reply_member(&scan->found.reply, member);
+    collection_reply_item(&scan->found.reply, member);
     size_t n;
     if (scan->large)
         n = (size_t)snprintf(text, sizeof text, "%.17g", score);

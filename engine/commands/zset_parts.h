@@ -17,13 +17,6 @@ bool zset__arg_lex(struct cmd *c, int min, int max, struct tzset_lex *range);
 /** Ranks as ZRANGE takes them, negative ones from the end, cut to what there is. False: nothing. */
 bool zset__ranks(int64_t start, int64_t end, size_t length, size_t *first, size_t *count);
 
-static inline void zset__reply_member(struct reply *r, const struct listpack_item *member) {
-    if (member->is_int)
-        reply_bulk_int(r, member->number);
-    else
-        reply_bulk_slice(r, member->text);
-}
-
 /**
  * The head of an array of n members, with their scores or without: RESP2 has one flat array, RESP3
  * a pair for each.
@@ -35,7 +28,7 @@ static inline void zset__reply_head(struct reply *r, size_t n, bool scores) {
 static inline void zset__reply_pair(struct reply *r, const struct listpack_item *member,
                                     double score, bool scores) {
     if (scores && r->proto > 2) reply_array(r, 2);
-    zset__reply_member(r, member);
+    collection_reply_item(r, member);
     if (scores) reply_double(r, score);
 }
 /** The whole array: all that is left of a walk. */

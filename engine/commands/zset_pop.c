@@ -31,7 +31,7 @@ static void pop(struct cmd *c, struct change *ch, int key, bool max, size_t coun
     if (shape == PAIRS || shape == KEY_AND_ALL) reply_array(r, count);
     while (tzset_next(&it, &member, &score)) {
         if (shape == PAIRS || shape == KEY_AND_ALL) reply_array(r, 2);
-        zset__reply_member(r, &member);
+        collection_reply_item(r, &member);
         reply_double(r, score);
     }
     tzset_remove_ranks(&ch->v, max ? tzset_length(ch->v) - count : 0, count);

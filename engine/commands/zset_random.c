@@ -113,7 +113,7 @@ void zset_zrandmember(struct cmd *c) {
             return;
         }
         tzset_random(v, collection_random(c, 1, &own), &member, NULL);
-        zset__reply_member(c->reply, &member);
+        collection_reply_item(c->reply, &member);
         return;
     }
     if (v.encoding == 0 || count == 0)
