@@ -173,9 +173,12 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
                     .now_us = now_us,
                     .db = conn->db,
                     .flags = conn->cmd_flags,
+                    .only_arg = 0,
                     .hashed_arg = p->hashed_arg,
-                    .source = conn->in_blob,
                     .hashed = p->hash,
+                    .source = conn->in_blob,
+                    .ahead = NULL,
+                    .effects = NULL,
                     .block = block};
     shard_run(s, &c);
     connection_reply_end(conn, &r);

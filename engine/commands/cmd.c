@@ -148,7 +148,7 @@ static inline void touch_unless_asked_not_to(struct cmd *c, const struct found *
     if (likely((c->flags & CMD_CTX_NO_TOUCH) == 0)) touch(c, f);
 }
 
-void cmd__read(struct cmd *c, int arg, struct found *f) {
+__attribute__((noinline)) void cmd__read(struct cmd *c, int arg, struct found *f) {
     find(c, f, c->argv[arg], hash_at(c, arg), c->db);
     if (f->ref.entry == NULL) {
         f->db->keyspace->stats.misses++;
@@ -158,12 +158,12 @@ void cmd__read(struct cmd *c, int arg, struct found *f) {
     touch_unless_asked_not_to(c, f);
 }
 
-void cmd__write(struct cmd *c, int arg, struct found *f) {
+__attribute__((noinline)) void cmd__write(struct cmd *c, int arg, struct found *f) {
     find(c, f, c->argv[arg], hash_at(c, arg), c->db);
     if (f->ref.entry != NULL) touch_unless_asked_not_to(c, f);
 }
 
-void cmd__peek(struct cmd *c, int arg, struct found *f) {
+__attribute__((noinline)) void cmd__peek(struct cmd *c, int arg, struct found *f) {
     find(c, f, c->argv[arg], hash_at(c, arg), c->db);
 }
 
@@ -173,11 +173,7 @@ struct found cmd_find_at(struct cmd *c, struct slice key, uint32_t db) {
     return f;
 }
 
-bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type) {
-    if (f->ref.entry == NULL || likely(entry_type(f->ref.entry) == type)) return false;
-    reply_error(c->reply, error_wrong_type);
-    return true;
-}
+void cmd__refuse_type(struct cmd *c) { reply_error(c->reply, error_wrong_type); }
 
 // ---- arguments ---------------------------------------------------------------------------------
 

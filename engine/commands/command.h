@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/reply.h"
 #include "engine/base/slice.h"
+#include "engine/keyspace/entry.h"
 #include "engine/keyspace/keyspace.h"
 #include "engine/types/value.h"
 
@@ -69,10 +71,13 @@ struct block {
     } * replaced; // freed by the caller
 };
 
-/** One execution. The fields down to `flags` are filled by the caller. */
 /** A value of this length and more that came in a blob of hardly more bytes is not copied. */
 #define COMMAND_TAKE_MIN ((size_t)32 * 1024)
 
+/**
+ * One execution. Filled by the caller, on the path of every command, who names every field: what
+ * is left out is cleared, and the whole structure first with it.
+ */
 struct cmd {
     const struct command *spec; // the row (of the subcommand, if it is one)
     int argc;
@@ -84,13 +89,13 @@ struct cmd {
     int64_t now_us;           // ... and the same in microseconds (TIME)
     uint32_t db;              // selected database
     uint32_t flags;           // CMD_CTX_*
+    int only_arg;             // not 0: only the key at this argument is in reach (see cmd_serves)
     int hashed_arg;           // argv index whose hash is known (0: none) ...
     uint64_t hashed;          // ... and the hash
     struct blob *source;      // the blob that (some of) the arguments are in; NULL: none is
     struct look_ahead *ahead; // NULL, or see cmd_look_ahead()
     struct effects *effects;  // who takes effects; NULL: nobody does
     struct block *block;      // how it may wait; NULL: it may not, and answers as if timed out
-    int only_arg;             // not 0: only the key at this argument is in reach (see cmd_serves)
 };
 enum {
     CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
@@ -294,7 +299,7 @@ uint32_t cmd_new_access(const struct cmd *c);
 uint32_t cmd_idle_s(const struct cmd *c, const struct entry *e);
 uint32_t cmd_frequency(const struct cmd *c, const struct entry *e);
 /** True if found and not of that type: the WRONGTYPE error has been written then. */
-bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type);
+static inline bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type);
 
 /** Integer argument with Redis's default error text; false: the error has been written. */
 bool cmd_arg_i64(struct cmd *c, int arg, int64_t *out);
@@ -343,27 +348,34 @@ extern const char
     error_out_of_range[]; // "ERR index out of range" is LSET's; this is "ERR value is out of range"
 
 // Filled where the caller has it: returned by value, it would be copied right after it was written
-// piece by piece, which stalls the processor.
+// piece by piece, which stalls the processor. Hence the attributes, here and in cmd.c.
 void cmd__read(struct cmd *c, int arg, struct found *f);
 void cmd__write(struct cmd *c, int arg, struct found *f);
 void cmd__peek(struct cmd *c, int arg, struct found *f);
+void cmd__refuse_type(struct cmd *c);
 
-static inline struct found cmd_read(struct cmd *c, int arg) {
+static inline __attribute__((always_inline)) struct found cmd_read(struct cmd *c, int arg) {
     struct found f;
     cmd__read(c, arg, &f);
     return f;
 }
 
-static inline struct found cmd_write(struct cmd *c, int arg) {
+static inline __attribute__((always_inline)) struct found cmd_write(struct cmd *c, int arg) {
     struct found f;
     cmd__write(c, arg, &f);
     return f;
 }
 
-static inline struct found cmd_peek(struct cmd *c, int arg) {
+static inline __attribute__((always_inline)) struct found cmd_peek(struct cmd *c, int arg) {
     struct found f;
     cmd__peek(c, arg, &f);
     return f;
+}
+
+static inline bool cmd_wrong_type(struct cmd *c, const struct found *f, enum entry_type type) {
+    if (f->ref.entry == NULL || likely(entry_has_type(f->ref.entry, type))) return false;
+    cmd__refuse_type(c);
+    return true;
 }
 
 #endif

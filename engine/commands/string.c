@@ -38,7 +38,7 @@ void string_mget(struct cmd *c) {
     reply_array(c->reply, (size_t)c->argc - 1);
     for (int i = 1; i < c->argc; i++) {
         struct found f = cmd_read(c, i);
-        if (f.ref.entry != NULL && entry_type(f.ref.entry) != ENTRY_STRING) f.ref.entry = NULL;
+        if (f.ref.entry != NULL && !entry_has_type(f.ref.entry, ENTRY_STRING)) f.ref.entry = NULL;
         string__reply(c, &f);
     }
 }

@@ -95,6 +95,10 @@ size_t entry_outside_memory(const struct entry *e);
 uint32_t entry_free_cost(const struct entry *e);
 
 enum entry_type entry_type(const struct entry *e);
+/** The same, cheaper, where the type is known to the compiler. */
+static inline bool entry_has_type(const struct entry *e, enum entry_type type) {
+    return type == ENTRY_STRING ? e->encoding <= ENC_BLOB : entry_type(e) == type;
+}
 /** What OBJECT ENCODING answers. */
 const char *entry_encoding_name(const struct entry *e);
 

@@ -7,6 +7,7 @@
 #ifndef TORC_ENGINE_KEYSPACE_ENTRY_LAYOUT_H
 #define TORC_ENGINE_KEYSPACE_ENTRY_LAYOUT_H
 
+#include "engine/base/assert.h"
 #include "engine/keyspace/entry.h"
 
 #define ENTRY__LONG_KEY 255                         // klen of a key with a length word
@@ -26,7 +27,8 @@ static inline size_t entry__key_offset(uint8_t flags, uint8_t encoding) {
 }
 
 static inline size_t entry__value_offset(const struct entry *e) {
-    return entry__key_offset(e->flags, e->encoding) + entry_key(e).n;
+    size_t key = likely(!(e->flags & ENTRY_LONG_KEY)) ? e->klen : entry_key(e).n;
+    return entry__key_offset(e->flags, e->encoding) + key;
 }
 
 /** Bytes of the block that are in use. */

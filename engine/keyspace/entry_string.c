@@ -72,7 +72,7 @@ struct entry *entry_new_raw(struct slice key, size_t len, int64_t expire_ms) {
 }
 
 struct slice entry_string(const struct entry *e, char scratch[NUM_I64_TEXT_MAX]) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     if (e->encoding == ENC_INT) {
         return slice_of(scratch, num_format_i64(scratch, (int64_t)entry__payload(e)));
     }
@@ -85,13 +85,13 @@ struct blob *entry_string_blob(const struct entry *e) {
 }
 
 size_t entry_string_length(const struct entry *e) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     if (e->encoding == ENC_INT) return num_i64_width((int64_t)entry__payload(e));
     return e->encoding == ENC_BLOB ? entry__blob(e)->len : e->vlen;
 }
 
 bool entry_string_i64(const struct entry *e, int64_t *out) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     if (e->encoding == ENC_INT) {
         *out = (int64_t)entry__payload(e);
         return true;
@@ -102,7 +102,7 @@ bool entry_string_i64(const struct entry *e, int64_t *out) {
 }
 
 struct entry *entry_set_int(struct entry *e, int64_t value) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     if (e->encoding != ENC_INT) {
         if (e->encoding == ENC_BLOB) blob_drop(entry__blob(e));
         e = entry__reshape(e, ENC_INT, 0, entry_expire_ms(e), 0);
@@ -112,7 +112,7 @@ struct entry *entry_set_int(struct entry *e, int64_t value) {
 }
 
 struct entry *entry_set_string(struct entry *e, struct slice value) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     int64_t expire_ms = entry_expire_ms(e);
     if (entry_try_overwrite(e, value, expire_ms)) return e;
     if (e->encoding == ENC_BLOB) blob_drop(entry__blob(e));
@@ -138,7 +138,7 @@ static bool try_overwrite_blob(struct entry *e, struct slice value, int64_t expi
 }
 
 bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     int64_t number = 0;
     uint8_t encoding = encoding_for(value, &number);
     if ((encoding == ENC_BLOB) != (e->encoding == ENC_BLOB)) return false;
@@ -204,7 +204,7 @@ static struct entry *move_to_blob(struct entry *e, struct slice text, size_t len
 }
 
 struct entry *entry_string_resize(struct entry *e, size_t len) {
-    ASSERT(entry_type(e) == ENTRY_STRING);
+    ASSERT(entry_has_type(e, ENTRY_STRING));
     if (e->encoding == ENC_BLOB) {
         resize_blob(e, len);
         return e;

@@ -195,7 +195,7 @@ void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e
 
 struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref, struct slice value,
                             int64_t expire_ms) {
-    if (ref.entry != NULL && entry_type(ref.entry) == ENTRY_STRING &&
+    if (ref.entry != NULL && entry_has_type(ref.entry, ENTRY_STRING) &&
         entry_try_overwrite(ref.entry, value, expire_ms)) {
         // Same block, same memory; without an expiry before and after even the slot stays as it is.
         if (expire_ms != ENTRY_NO_EXPIRE || table_ref_code(ref) != 0)
