@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// torc-driver: one shard in this process, driven so that every run executes the same instructions:
+// torc-driver: shards in this process, driven so that every run executes the same instructions:
 // one thread, a clock that this program moves, connections that are socket pairs, requests drawn
 // from a fixed seed. What bench/guard counts under callgrind is turn(): one round of what loop.c
 // does, from the poll to the start of the sends, on the real epoll backend and the real core.
@@ -36,24 +36,27 @@ struct scenario {
     int keys_each; // keys of one request; more than one: MGET
     int value_size;
     bool writes, misses;
+    uint32_t shards; // only the first has clients; it visits the others, which sleep
 };
 
 static const struct scenario scenarios[] = {
-    {"get-pipeline-50", 1, 50, 1, 32, false, false},
-    {"set-pipeline-50", 1, 50, 1, 32, true, false},
-    {"get", 1, 1, 1, 32, false, false},
-    {"set", 1, 1, 1, 32, true, false},
-    {"get-50-clients", 50, 1, 1, 32, false, false},
-    {"get-miss-pipeline-50", 1, 50, 1, 32, false, true},
-    {"get-1k-pipeline-10", 1, 10, 1, 1024, false, false},
-    {"mget-100", 1, 1, 100, 32, false, false},
+    {"get-pipeline-50", 1, 50, 1, 32, false, false, 1},
+    {"set-pipeline-50", 1, 50, 1, 32, true, false, 1},
+    {"get", 1, 1, 1, 32, false, false, 1},
+    {"set", 1, 1, 1, 32, true, false, 1},
+    {"get-50-clients", 50, 1, 1, 32, false, false, 1},
+    {"get-miss-pipeline-50", 1, 50, 1, 32, false, true, 1},
+    {"get-1k-pipeline-10", 1, 10, 1, 1024, false, false, 1},
+    {"mget-100", 1, 1, 100, 32, false, false, 1},
+    {"get-2-shards-pipeline-50", 1, 50, 1, 32, false, false, 2},
+    {"mget-100-2-shards", 1, 1, 100, 32, false, false, 2},
 };
 
 struct driver {
     const struct scenario *scenario;
     struct fleet *fleet;
-    struct shard *shard;
-    struct io *io;
+    struct shard *shard; // the first
+    struct io *io;       // its
     struct random random;
     int64_t now_ns;
     uint64_t keys;
@@ -195,13 +198,21 @@ static void start(struct driver *d) {
     log_set_level(LOG_WARN);
     session_bind();
     struct config *config = config_new();
-    d->fleet = fleet_new(1, 1, run_id, WALL_START_US);
+    uint32_t shards = d->scenario->shards;
+    d->fleet = fleet_new(shards, 1, run_id, WALL_START_US);
     d->fleet->on_shutdown = ignore_shutdown;
     d->now_ns = 1000000000;
     random_init(&d->random, 1);
-    int error = io_create(&d->io, "epoll", NULL, NULL);
-    if (error < 0) fail(strerror(-error));
-    d->shard = shard_new(d->fleet, 0, d->io, config, 1);
+    for (uint32_t i = 0; i < shards; i++) {
+        int error = io_create(&d->io, "epoll", NULL, NULL);
+        if (error < 0) fail(strerror(-error));
+        d->shard = shard_new(d->fleet, i, d->io, config, 1);
+    }
+    for (uint32_t i = shards; i-- > 0;) { // a pass opens the door to visitors
+        d->shard = d->fleet->shards[i];
+        d->io = d->shard->io;
+        turn(d, NULL, 0);
+    }
     for (int i = 0; i < d->scenario->clients; i++) d->peers[i] = connect_client(d);
 }
 
