@@ -2,11 +2,10 @@
 //
 // A batch goes through five steps: parse (pieces of several connections, as far as there is room),
 // resolve (row, hash, shard), enter the other shards it needs (visit.h), prefetch of buckets and
-// entries, run. Owns
-// nothing beyond a call; argument slices are in the shard's `args`. Runs on the connections' shard.
-// Invariants: bytes count as used exactly when their command has been started; a command that may
-// not start yet leaves its bytes, and those behind it, in place; a connection has one piece of a
-// batch at most.
+// entries, run. Owns nothing beyond a call; argument slices are in the shard's `args`. Runs on the
+// connections' shard. Invariants: bytes count as used exactly when their command has been started;
+// a command that may not start yet leaves its bytes, and those behind it, in place; a connection
+// has one piece of a batch at most.
 #include "shards/batch.h"
 
 #include "engine/base/prefetch.h"
@@ -80,36 +79,46 @@ static bool has_room(const struct batch *b) {
 
 // ---- resolve and prefetch ----------------------------------------------------------------------
 
-/** The table that a command will look into for its one key, if it is there to be looked into. */
-static inline const struct table *table_of(const struct piece *piece, const struct parsed *p) {
-    const struct connection *conn = piece->conn;
-    if (p->argc == 0 || !p->spec || !p->hashed_arg) return NULL;
-    const struct shard *at = visit_at(conn->shard, p->shard);
-    return at && !at->intents.lent ? &at->keyspace->dbs[conn->db].table : NULL;
+/** A piece's table on a shard, if it is there to be looked into. */
+static inline const struct table *table_at(const struct piece *piece, const struct shard *at) {
+    return at && !at->intents.lent ? &at->keyspace->dbs[piece->conn->db].table : NULL;
+}
+
+/** The table that a command will look into for its one key; `own`: the piece's on its shard s. */
+static inline const struct table *table_of(struct shard *s, const struct piece *piece,
+                                           const struct parsed *p, const struct table *own) {
+    if (!p->hashed_arg) return NULL;
+    return likely(p->shard == s->id) ? own : table_at(piece, visit_at(s, p->shard));
 }
 
 static void prefetch_buckets(const struct batch *b, const struct piece *piece) {
+    struct shard *s = b->shard;
+    const struct table *own = table_at(piece, s);
     for (int i = piece->first; i < piece->end; i++) {
-        const struct table *table = table_of(piece, &b->commands[i]);
-        if (table) table_prefetch(table, b->commands[i].hash);
+        const struct parsed *p = &b->commands[i];
+        const struct table *table = table_of(s, piece, p, own);
+        if (table) table_prefetch(table, p->hash);
     }
 }
 
 static void prefetch_entries(const struct batch *b, const struct piece *piece) {
+    struct shard *s = b->shard;
+    const struct table *own = table_at(piece, s);
     uint64_t further = 0; // the commands whose entry is not in its bucket
     for (int i = piece->first; i < piece->end; i++) {
-        const struct table *table = table_of(piece, &b->commands[i]);
-        if (table) further |= (uint64_t)table_prefetch_entry(table, b->commands[i].hash) << i;
+        const struct parsed *p = &b->commands[i];
+        const struct table *table = table_of(s, piece, p, own);
+        if (table && table_prefetch_entry(table, p->hash)) further |= UINT64_C(1) << i;
     }
     for (; further != 0; further &= further - 1) {
         const struct parsed *p = &b->commands[__builtin_ctzll(further)];
-        table_prefetch_overflow(table_of(piece, p), p->hash);
+        table_prefetch_overflow(table_of(s, piece, p, own), p->hash);
     }
 }
 
 /**
  * Finds out what all the commands are, enters the shards that they need, and starts the loads of
- * what they will touch.
+ * what they will touch. One shard alone knows its table at once; others have to be entered first.
  */
 static void prepare(struct batch *b) {
     struct shard *s = b->shard;
@@ -117,13 +126,17 @@ static void prepare(struct batch *b) {
     bool alone = s->fleet->nshards == 1, prefetch = b->count > 1;
     for (int n = 0; n < b->pieces; n++) {
         const struct piece *piece = &b->piece[n];
+        const struct table *own = alone && prefetch ? table_at(piece, s) : NULL;
         for (int i = piece->first; i < piece->end; i++) {
             struct parsed *p = &b->commands[i];
-            if (unlikely(p->argc == 0)) continue;
+            if (unlikely(p->argc == 0)) {
+                p->shard = SHARD_ANY;
+                p->hashed_arg = 0;
+                continue;
+            }
             p->argv = s->args.v + b->firsts[i];
             dispatch_resolve(piece->conn, p, &last);
-            const struct table *table = alone && prefetch ? table_of(piece, p) : NULL;
-            if (table) table_prefetch(table, p->hash);
+            if (own && p->hashed_arg) table_prefetch(own, p->hash);
         }
     }
     if (!alone) visit_begin(s, b->commands, b->count);

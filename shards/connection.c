@@ -96,13 +96,6 @@ void connection_drop(struct connection *conn) {
     connection_mark(conn);
 }
 
-void connection_mark(struct connection *conn) {
-    if (conn->in_dirty) return;
-    conn->in_dirty = true;
-    conn->dirty_next = conn->shard->dirty;
-    conn->shard->dirty = conn;
-}
-
 // ---- stalls ------------------------------------------------------------------------------------
 
 void connection_stall(struct connection *conn, uint32_t stalls) { conn->stalls |= stalls; }
@@ -207,19 +200,13 @@ void connection_event(struct connection *conn, const struct io_event *event) {
 
 // ---- replies -----------------------------------------------------------------------------------
 
-void connection_reply_begin(struct connection *conn, struct reply *r) {
-    if (likely(conn->owed == 0)) {
-        conn->reply_start = conn->out.len;
-        reply_init(r, &conn->out, conn->proto);
-        r->pieces = &conn->out_pieces;
-    } else {
-        conn->shard->scratch.len = 0;
-        reply_init(r, &conn->shard->scratch, conn->proto);
-        r->pieces = &conn->shard->scratch_pieces;
-    }
+void connection__reply_aside(struct connection *conn, struct reply *r) {
+    conn->shard->scratch.len = 0;
+    reply_init(r, &conn->shard->scratch, conn->proto);
+    r->pieces = &conn->shard->scratch_pieces;
 }
 
-void connection_reply_end(struct connection *conn, struct reply *r) {
+void connection__reply_end(struct connection *conn, struct reply *r) {
     if (unlikely(r->errors)) statistics_error(&conn->shard->stats, r->error_code);
     // Where the reply went was decided at its beginning: a command may since have become a request.
     if (likely(r->out == &conn->out)) {
@@ -229,7 +216,6 @@ void connection_reply_end(struct connection *conn, struct reply *r) {
     } else {
         pieces_cut(&conn->shard->scratch_pieces, 0, lazyfree_blob);
     }
-    connection_mark(conn);
 }
 
 void connection_work_begin(struct connection *conn, struct work *work) {

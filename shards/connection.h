@@ -121,7 +121,7 @@ bool connection_receive_begin(struct connection *conn);
 /** Keeps what of them could not be run yet; runs it when it completes what was kept before. */
 void connection_receive_end(struct connection *conn, char *rest, size_t length);
 /** Marks the connection for the end-of-pass work: flush replies, send, close. */
-void connection_mark(struct connection *conn);
+static inline void connection_mark(struct connection *conn);
 /**
  * End of the pass: appends replies that are due, starts a send, closes what is to be closed,
  * frees.
@@ -147,8 +147,8 @@ void connection_drop(struct connection *conn);
  * order behind those still owed, honours CLIENT REPLY, counts errors. Between the two calls
  * nothing else is written.
  */
-void connection_reply_begin(struct connection *conn, struct reply *r);
-void connection_reply_end(struct connection *conn, struct reply *r);
+static inline void connection_reply_begin(struct connection *conn, struct reply *r);
+static inline void connection_reply_end(struct connection *conn, struct reply *r);
 
 /**
  * The connection begins to wait for work; the command's reply is given with connection_work_done.
@@ -183,6 +183,32 @@ static inline size_t connection_owed_bytes(const struct connection *conn) {
 
 /** One line of CLIENT LIST / CLIENT INFO, without line end. */
 void connection_describe(const struct connection *conn, struct buf *out);
+
+static inline void connection_mark(struct connection *conn) {
+    if (conn->in_dirty) return;
+    conn->in_dirty = true;
+    conn->dirty_next = conn->shard->dirty;
+    conn->shard->dirty = conn;
+}
+
+void connection__reply_aside(struct connection *conn, struct reply *r); // something is owed
+void connection__reply_end(struct connection *conn, struct reply *r);   // all that is unusual
+
+static inline void connection_reply_begin(struct connection *conn, struct reply *r) {
+    if (unlikely(conn->owed > 0)) {
+        connection__reply_aside(conn, r);
+        return;
+    }
+    conn->reply_start = conn->out.len;
+    reply_init(r, &conn->out, conn->proto);
+    r->pieces = &conn->out_pieces;
+}
+
+static inline void connection_reply_end(struct connection *conn, struct reply *r) {
+    if (unlikely(r->errors > 0 || r->out != &conn->out || connection_is_silent(conn)))
+        connection__reply_end(conn, r);
+    connection_mark(conn);
+}
 
 #define ASSERT_CONNECTION(c) ASSERT((c)->magic == CONNECTION_MAGIC)
 

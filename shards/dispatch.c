@@ -97,26 +97,31 @@ static void refuse_unresolved(struct connection *conn, const struct parsed *p) {
     refuse_arity(conn, sub ? sub : spec);
 }
 
+/** The argument of a command's only key; 0 when it has several, or none. */
+static int one_key_of(const struct command *spec) {
+    bool one = spec->where == WHERE_KEYS && spec->key_spec_count == 1 && spec->first_key > 0 &&
+               spec->first_key == spec->last_key;
+    return one ? spec->first_key : 0;
+}
+
+static inline void route_one_key(const struct shard *s, struct parsed *p, int arg) {
+    p->hashed_arg = arg;
+    p->hash = key_of(s->keyspace, p->argv[arg]).hash;
+    p->shard = shard_of_key(s, p->argv[arg]);
+}
+
 /** Finds the shard of the command's keys, and the hash of the key when it is just one. */
-static inline void route(struct connection *conn, struct parsed *p) {
+static void route(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
     const struct command *spec = p->spec;
-    p->hashed_arg = 0;
-    p->write = (spec->flags & COMMAND_WRITE) != 0;
-    if (spec->where == WHERE_ANY || spec->where == WHERE_SESSION) {
-        p->shard = SHARD_ANY;
-        return;
-    }
+    if (spec->where == WHERE_ANY || spec->where == WHERE_SESSION) return;
     if (spec->where != WHERE_KEYS) {
         p->shard = s->fleet->nshards == 1 ? s->id : SHARD_SEVERAL;
         return;
     }
-    if (likely(spec->first_key > 0 && spec->first_key == spec->last_key &&
-               spec->key_spec_count == 1)) {
-        p->hashed_arg = spec->first_key;
-        struct slice key = p->argv[spec->first_key];
-        p->hash = key_of(s->keyspace, key).hash;
-        p->shard = shard_of_key(s, key);
+    int key = one_key_of(spec);
+    if (key > 0) {
+        route_one_key(s, p, key);
         return;
     }
     // What may wait is never a request, which would hold up what is behind it.
@@ -147,13 +152,20 @@ void dispatch_resolve(struct connection *conn, struct parsed *p, struct last_nam
     if (!spec || !slice_equal_short(name, last->name)) {
         last->name = name;
         last->spec = spec = command_find(name);
+        last->one_key = spec && spec->subcommand_count == 0 ? one_key_of(spec) : 0;
     }
     p->spec = NULL;
-    if (spec && unlikely(spec->subcommand_count > 0) && p->argc > 1)
+    p->shard = SHARD_ANY;
+    p->hashed_arg = 0;
+    if (unlikely(last->one_key == 0) && spec && spec->subcommand_count > 0 && p->argc > 1)
         spec = command_find_sub(spec, p->argv[1]);
     if (!spec || (spec->arity > 0 ? p->argc != spec->arity : p->argc < -spec->arity)) return;
     p->spec = spec;
-    route(conn, p);
+    p->write = (spec->flags & COMMAND_WRITE) != 0;
+    if (likely(last->one_key > 0))
+        route_one_key(conn->shard, p, last->one_key);
+    else
+        route(conn, p);
 }
 
 // ---- running -----------------------------------------------------------------------------------

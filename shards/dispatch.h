@@ -13,11 +13,12 @@
 struct last_name {
     struct slice name;
     const struct command *spec; // NULL: nothing yet, or nothing known
+    int one_key;                // the argument of its one key; 0: not known from the name alone
 };
 
 /**
- * Fills in what the command is, from p->argc (at least 1) and p->argv: spec stays NULL when it is
- * none that could run.
+ * Fills in what the command is, from p->argc (at least 1) and p->argv: spec stays NULL, and the
+ * shard SHARD_ANY, when it is none that could run.
  */
 void dispatch_resolve(struct connection *conn, struct parsed *p, struct last_name *last);
 /** Starts a resolved command. False: it may not start yet (the connection is stalled now). */

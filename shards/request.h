@@ -50,7 +50,7 @@ struct parsed {
     int argc;
     const struct slice *argv;
     uint32_t shard; // where its keys are; SHARD_SEVERAL, SHARD_ANY
-    int hashed_arg;
+    int hashed_arg; // of its one key; 0: it has several, or none, or there is no command
     uint64_t hash;
     bool write;
 };

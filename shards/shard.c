@@ -150,22 +150,17 @@ void shard_use_config(struct shard *s, struct config *config) {
 
 // ---- commands ----------------------------------------------------------------------------------
 
-void shard_run(struct shard *s, struct cmd *c) {
-    struct command_statistics *st = &s->stats.by_command[c->spec->id];
-    s->stats.commands++;
-    if (unlikely(st->calls++ % STATISTICS_SAMPLE == 0)) {
-        int64_t start_ns = clock_monotonic_ns();
-        cmd_run(c);
-        st->sampled_ns += (uint64_t)(clock_monotonic_ns() - start_ns);
-        st->sampled++;
-    } else {
-        cmd_run(c);
-    }
-    if (unlikely(c->reply->errors)) {
-        st->failed++;
-        statistics_error(&s->stats, c->reply->error_code);
-        c->reply->errors = 0;
-    }
+void shard__run_timed(struct command_statistics *st, struct cmd *c) {
+    int64_t start_ns = clock_monotonic_ns();
+    cmd_run(c);
+    st->sampled_ns += (uint64_t)(clock_monotonic_ns() - start_ns);
+    st->sampled++;
+}
+
+void shard__failed(struct shard *s, struct command_statistics *st, struct reply *r) {
+    st->failed++;
+    statistics_error(&s->stats, r->error_code);
+    r->errors = 0;
 }
 
 /** Does the first of what is ready. False: nothing is that could be done now. */

@@ -184,7 +184,7 @@ void shard_wake(struct shard *s, uint32_t to);
 void shard_adopt(struct shard *s, struct accepted *accepted);
 
 /** Runs one command on keyspaces that are ours to touch, with statistics. */
-void shard_run(struct shard *s, struct cmd *c);
+static inline void shard_run(struct shard *s, struct cmd *c);
 /** Drains what became ready in the intents: parked commands first, then granted parts. */
 void shard_settle(struct shard *s);
 
@@ -204,6 +204,19 @@ static inline const struct view *shard_view(const struct shard *s, bool write) {
 static inline uint32_t shard_of_key(const struct shard *s, struct slice key) {
     uint32_t n = s->fleet->nshards;
     return n == 1 ? 0 : hash_slot_shard(hash_slot(key), n);
+}
+
+void shard__run_timed(struct command_statistics *st, struct cmd *c);
+void shard__failed(struct shard *s, struct command_statistics *st, struct reply *r);
+
+static inline void shard_run(struct shard *s, struct cmd *c) {
+    struct command_statistics *st = &s->stats.by_command[c->spec->id];
+    s->stats.commands++;
+    if (unlikely(st->calls++ % STATISTICS_SAMPLE == 0))
+        shard__run_timed(st, c);
+    else
+        cmd_run(c);
+    if (unlikely(c->reply->errors)) shard__failed(s, st, c->reply);
 }
 
 #define ASSERT_SHARD(s) ASSERT((s)->magic == SHARD_MAGIC)

@@ -106,10 +106,9 @@ void visit_begin(struct shard *s, const struct parsed *commands, int count) {
     ASSERT(s->visited_count == 0);
     uint32_t refused = s->id; // the latest that was not to be entered
     for (int i = 0; i < count; i++) {
-        const struct parsed *p = &commands[i];
-        if (p->argc == 0 || !p->spec || p->shard >= s->fleet->nshards) continue;
-        if (p->shard == s->id || p->shard == refused) continue;
-        if (!visit_also(s, p->shard)) refused = p->shard;
+        uint32_t shard = commands[i].shard;
+        if (shard == s->id || shard == refused || shard >= s->fleet->nshards) continue;
+        if (!visit_also(s, shard)) refused = shard;
     }
 }
 

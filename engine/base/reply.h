@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/buf.h"
 #include "engine/base/pieces.h"
 #include "engine/base/slice.h"
@@ -26,7 +27,14 @@ struct reply {
 };
 
 /** Starts a reply that appends to out in the given protocol (2 or 3). */
-void reply_init(struct reply *r, struct buf *out, uint8_t proto);
+static inline void reply_init(struct reply *r, struct buf *out, uint8_t proto) {
+    ASSERT(proto == 2 || proto == 3);
+    r->out = out;
+    r->pieces = NULL;
+    r->proto = proto;
+    r->errors = 0;
+    r->error_code[0] = '\0';
+}
 
 /** "+text". The text holds no line breaks. */
 void reply_status(struct reply *r, const char *text);

@@ -35,14 +35,16 @@ static inline bool slice_equal(struct slice a, struct slice b) {
 static inline bool slice_equal_short(struct slice a, struct slice b) {
     if (a.n != b.n) return false;
     if (a.n > 32) return memcmp(a.p, b.p, a.n) == 0;
-    if (a.n < 4) {
-        // The first, the middle and the last byte are all of them.
-        return a.n == 0 ||
-               (a.p[0] == b.p[0] && a.p[a.n / 2] == b.p[a.n / 2] && a.p[a.n - 1] == b.p[a.n - 1]);
-    }
-    size_t at = 0;
     uint64_t x, y;
     uint32_t v, w;
+    uint16_t s, t;
+    if (a.n < 4) {
+        if (a.n < 2) return a.n == 0 || a.p[0] == b.p[0];
+        memcpy(&s, a.p, 2);
+        memcpy(&t, b.p, 2);
+        return s == t && a.p[a.n - 1] == b.p[a.n - 1];
+    }
+    size_t at = 0;
     for (; a.n - at >= 8; at += 8) {
         memcpy(&x, a.p + at, 8);
         memcpy(&y, b.p + at, 8);

@@ -36,10 +36,6 @@ static inline struct db *db_at(const struct cmd *c, struct slice key, uint32_t i
     return &ks->dbs[index];
 }
 
-static const struct table *table_at(const struct cmd *c, int arg) {
-    return &db_at(c, c->argv[arg], c->db)->table;
-}
-
 /** Moves the window to the keys from arg on and starts their loads: buckets first, then entries. */
 static void look_ahead_from(const struct cmd *c, int arg) {
     struct look_ahead *a = c->ahead;
@@ -48,24 +44,25 @@ static void look_ahead_from(const struct cmd *c, int arg) {
     a->count = 0;
     for (int i = arg; a->count < LOOK_AHEAD && i < c->argc; i += a->step) {
         uint64_t hash = key_of(any_keyspace(c->view), c->argv[i]).hash;
-        a->hashes[a->count++] = hash;
-        table_prefetch(table_at(c, i), hash);
+        struct db *db = db_at(c, c->argv[i], c->db);
+        a->hashes[a->count] = hash;
+        a->dbs[a->count++] = db;
+        table_prefetch(&db->table, hash);
     }
-    for (int i = 0; i < a->count; i++) {
-        const struct table *table = table_at(c, arg + i * a->step);
-        further |= (uint32_t)table_prefetch_entry(table, a->hashes[i]) << i;
-    }
+    for (int i = 0; i < a->count; i++)
+        further |= (uint32_t)table_prefetch_entry(&a->dbs[i]->table, a->hashes[i]) << i;
     for (; further != 0; further &= further - 1) {
         int i = __builtin_ctz(further);
-        table_prefetch_overflow(table_at(c, arg + i * a->step), a->hashes[i]);
+        table_prefetch_overflow(&a->dbs[i]->table, a->hashes[i]);
     }
 }
 
-static __attribute__((noinline)) uint64_t hash_ahead(const struct cmd *c, int arg) {
+/** The place in the window of the key at this argument; the window moves to it if need be. */
+static int place_ahead(const struct cmd *c, int arg) {
     const struct look_ahead *a = c->ahead;
     if (arg < a->first || arg >= a->first + a->count * a->step) look_ahead_from(c, arg);
     ASSERT_DEV((arg - a->first) % a->step == 0);
-    return a->hashes[(arg - a->first) / a->step];
+    return (arg - a->first) / a->step;
 }
 
 void cmd_look_ahead(struct cmd *c, struct look_ahead *ahead, int step) {
@@ -77,7 +74,7 @@ void cmd_look_ahead(struct cmd *c, struct look_ahead *ahead, int step) {
 
 static inline uint64_t hash_at(const struct cmd *c, int arg) {
     if (likely(arg == c->hashed_arg)) return c->hashed;
-    if (c->ahead != NULL) return hash_ahead(c, arg);
+    if (c->ahead != NULL) return c->ahead->hashes[place_ahead(c, arg)];
     return key_of(any_keyspace(c->view), c->argv[arg]).hash;
 }
 
@@ -136,12 +133,27 @@ static __attribute__((noinline)) void hide_expired(struct cmd *c, struct found *
 
 /** Fills *f in place, field by field: building it from parts and copying them costs a stall. */
 static inline void find(struct cmd *c, struct found *f, struct slice text, uint64_t hash,
-                        uint32_t db) {
-    f->db = db_at(c, text, db);
+                        struct db *db) {
+    f->db = db;
     f->key.text = text;
     f->key.hash = hash;
-    f->ref = table_find(&f->db->table, text, hash);
+    f->ref = table_find(&db->table, text, hash);
     if (f->ref.entry != NULL && unlikely(expired(c, f->ref.entry))) hide_expired(c, f);
+}
+
+static __attribute__((noinline)) void find_ahead(struct cmd *c, struct found *f, int arg) {
+    int place = place_ahead(c, arg); // which may move the window
+    find(c, f, c->argv[arg], c->ahead->hashes[place], c->ahead->dbs[place]);
+}
+
+static inline __attribute__((always_inline)) void find_arg(struct cmd *c, struct found *f,
+                                                           int arg) {
+    if (c->ahead != NULL && arg != c->hashed_arg) {
+        find_ahead(c, f, arg);
+        return;
+    }
+    struct slice text = c->argv[arg];
+    find(c, f, text, hash_at(c, arg), db_at(c, text, c->db));
 }
 
 static inline void touch_unless_asked_not_to(struct cmd *c, const struct found *f) {
@@ -149,7 +161,7 @@ static inline void touch_unless_asked_not_to(struct cmd *c, const struct found *
 }
 
 __attribute__((noinline)) void cmd__read(struct cmd *c, int arg, struct found *f) {
-    find(c, f, c->argv[arg], hash_at(c, arg), c->db);
+    find_arg(c, f, arg);
     if (f->ref.entry == NULL) {
         f->db->keyspace->stats.misses++;
         return;
@@ -159,17 +171,17 @@ __attribute__((noinline)) void cmd__read(struct cmd *c, int arg, struct found *f
 }
 
 __attribute__((noinline)) void cmd__write(struct cmd *c, int arg, struct found *f) {
-    find(c, f, c->argv[arg], hash_at(c, arg), c->db);
+    find_arg(c, f, arg);
     if (f->ref.entry != NULL) touch_unless_asked_not_to(c, f);
 }
 
 __attribute__((noinline)) void cmd__peek(struct cmd *c, int arg, struct found *f) {
-    find(c, f, c->argv[arg], hash_at(c, arg), c->db);
+    find_arg(c, f, arg);
 }
 
 struct found cmd_find_at(struct cmd *c, struct slice key, uint32_t db) {
     struct found f;
-    find(c, &f, key, key_of(any_keyspace(c->view), key).hash, db);
+    find(c, &f, key, key_of(any_keyspace(c->view), key).hash, db_at(c, key, db));
     return f;
 }
 
@@ -258,17 +270,10 @@ static uint64_t changes_in(const struct view *view) {
     return changes;
 }
 
-static __attribute__((noinline)) void run_with_effects(struct cmd *c) {
+void cmd__run_with_effects(struct cmd *c) {
     uint64_t before = changes_in(c->view);
     c->effects->said = false;
     c->spec->run(c);
     if (!c->effects->said && changes_in(c->view) != before)
         c->effects->emit(c->effects->context, c->db, c->argc, c->argv);
-}
-
-void cmd_run(struct cmd *c) {
-    if (likely(c->effects == NULL))
-        c->spec->run(c);
-    else
-        run_with_effects(c);
 }

@@ -258,6 +258,7 @@ struct key cmd_key(const struct cmd *c, int arg);
 struct look_ahead {
     int first, step, count; // arguments first, first + step, ...
     uint64_t hashes[LOOK_AHEAD];
+    struct db *dbs[LOOK_AHEAD]; // where they are
 };
 /**
  * For a command that is going to look up many keys one after the other, every step-th argument from
@@ -313,7 +314,7 @@ bool cmd_arg_range(struct cmd *c, int arg, int64_t min, int64_t max, int64_t *ou
  * Runs a command, and sees to its effect: a command that changed something and said nothing of its
  * effect is its own. This, not spec->run, is what everyone calls.
  */
-void cmd_run(struct cmd *c);
+static inline void cmd_run(struct cmd *c);
 
 /**
  * Whether a blocking command may look at the key at this argument: when it is run again because one
@@ -353,6 +354,7 @@ void cmd__read(struct cmd *c, int arg, struct found *f);
 void cmd__write(struct cmd *c, int arg, struct found *f);
 void cmd__peek(struct cmd *c, int arg, struct found *f);
 void cmd__refuse_type(struct cmd *c);
+void cmd__run_with_effects(struct cmd *c);
 
 static inline __attribute__((always_inline)) struct found cmd_read(struct cmd *c, int arg) {
     struct found f;
@@ -376,6 +378,13 @@ static inline bool cmd_wrong_type(struct cmd *c, const struct found *f, enum ent
     if (f->ref.entry == NULL || likely(entry_has_type(f->ref.entry, type))) return false;
     cmd__refuse_type(c);
     return true;
+}
+
+static inline void cmd_run(struct cmd *c) {
+    if (likely(c->effects == NULL))
+        c->spec->run(c);
+    else
+        cmd__run_with_effects(c);
 }
 
 #endif
