@@ -24,6 +24,7 @@
 #define RETURNS_MAX  4    // calls that give memory back, of one collecting
 #define TOUCH_BYTES  4096 // the smallest page the system has
 #define RESERVE_WHEN 32   // so many free pages or fewer are left: time for the next segment
+#define RESERVE_IDLE 20   // calls of slab_settle() without growth, after which no reserve is kept
 #define ALL_PAGES    UINT64_MAX
 
 struct slab_region slab__region;
@@ -139,6 +140,7 @@ static struct slab_segment *open_segment(bool huge) {
     if (huge) madvise(segment_memory(s), SLAB_SEGMENT_BYTES, MADV_HUGEPAGE);
     s->free = ALL_PAGES;
     s->dirty = 0;
+    s->reserved = false;
     return s;
 }
 
@@ -165,6 +167,7 @@ void slab_make_reserve(struct slab_heap *heap) {
     if (s == NULL) return;
     for (size_t at = 0; at < SLAB_SEGMENT_BYTES; at += TOUCH_BYTES)
         *(volatile char *)(segment_memory(s) + at) = 0;
+    s->reserved = true;
     s = atomic_exchange_explicit(&heap->reserve, s, memory_order_acq_rel);
     if (s != NULL) close_segment(s); // asked for twice
 }
@@ -179,8 +182,9 @@ static void drop_reserve(struct slab_heap *heap) {
 /** A large heap that is running out of pages wants a reserve. */
 static void consider_reserve(struct slab_heap *heap) {
     const struct slab_segment *s = heap->segments;
+    heap->idle = 0;
     if (heap->used_pages < HUGE_FROM || (s != NULL && s->next != NULL)) return;
-    if (s != NULL && __builtin_popcountll(s->free) != RESERVE_WHEN) return;
+    if (s != NULL && __builtin_popcountll(s->free) > RESERVE_WHEN) return;
     heap->wants_reserve = atomic_load_explicit(&heap->reserve, memory_order_relaxed) == NULL;
 }
 
@@ -352,8 +356,22 @@ bool slab_collect(struct slab_heap *heap, uint32_t budget) {
     return true;
 }
 
+/** A heap that does not grow needs no memory in advance: neither the reserve nor what is left of it. */
+static void end_growth(struct slab_heap *heap) {
+    drop_reserve(heap);
+    struct slab_segment *s = heap->segments;
+    for (int looks = 0; s != NULL && looks < RETURNS_MAX; s = s->next, looks++) {
+        if (!s->reserved) continue;
+        s->reserved = false;
+        for (unsigned page = 0; page < SLAB_SEGMENT_PAGES; page += HALF_PAGES)
+            if ((s->free >> page & (ALL_PAGES >> HALF_PAGES)) == ALL_PAGES >> HALF_PAGES)
+                drop_memory(heap, s, page, HALF_PAGES);
+    }
+}
+
 void slab_settle(struct slab_heap *heap, uint32_t budget) {
     struct slab_segment *s = heap->segments;
+    if (heap->idle < RESERVE_IDLE && ++heap->idle == RESERVE_IDLE) end_growth(heap);
     if (keeps_too_many(heap)) drop_reserve(heap);
     for (; budget > 0 && s != NULL && keeps_too_many(heap); budget--) {
         if (s->dirty != 0) drop_memory(heap, s, (unsigned)__builtin_ctzll(s->dirty), 1);

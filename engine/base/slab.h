@@ -51,6 +51,7 @@ struct slab_segment {
     struct slab_segment *next, *previous; // the heap's segments with free pages
     uint64_t free;                        // pages that are not in use
     uint64_t dirty;                       // those of them that still have memory
+    bool reserved; // came from the reserve: pages that were never in use have memory, too
 };
 
 /** A thread's pages. */
@@ -61,6 +62,7 @@ struct slab_heap {
     uint32_t dirty;                        // free pages that still have memory
     uint32_t used_pages;
     uint32_t returns;                       // calls by which memory went back to the system
+    uint32_t idle;                          // calls of slab_settle() since it last took a page
     bool wants_reserve;                     // somebody should make one; see slab_make_reserve()
     _Alignas(64) _Atomic(void *) remote;    // cells that other threads have freed: a stack
     _Atomic(struct slab_segment *) reserve; // made by another thread, taken by the owner

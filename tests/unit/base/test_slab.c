@@ -308,6 +308,12 @@ static void test_reserve(void **state) {
     }
     assert_true(asked >= 2);
     assert_in_range(taken, asked - 1, asked);
+    // When it grows no more, the reserve goes.
+    if (atomic_load(&heap->reserve) == NULL) slab_make_reserve(heap);
+    slab_settle(heap, 8);
+    assert_non_null(atomic_load(&heap->reserve));
+    for (int i = 0; i < 30; i++) slab_settle(heap, 8);
+    assert_null(atomic_load(&heap->reserve));
     assert_true(slab_is_valid(heap));
     for (int i = 0; i < CELLS; i++) slab_free(heap, cells[i]);
     slab_make_reserve(heap);
