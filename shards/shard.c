@@ -181,10 +181,14 @@ static __attribute__((noinline)) bool settle_one(struct shard *s) {
     return part != NULL;
 }
 
-void shard_settle(struct shard *s) {
+static inline bool is_settled(const struct shard *s) {
     const struct intents *in = &s->intents;
-    while (
-        unlikely(in->ready_first || in->granted_first || blocked_is_due(s) || s->blocked_retries))
+    return likely(!in->ready_first && !in->granted_first && !blocked_is_due(s) &&
+                  !s->blocked_retries);
+}
+
+void shard_settle(struct shard *s) {
+    while (!is_settled(s))
         if (!settle_one(s)) return;
 }
 
@@ -509,7 +513,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (s->fleet->nshards > 1) receive_all(s);
     handle_events(s, events, count);
     if (s->held_first) request_poll_held(s);
-    shard_settle(s);
+    if (!is_settled(s)) shard_settle(s);
     if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
     end_pause_if_due(s);
     timers_run(&s->timers, s->now_ns);
@@ -519,7 +523,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     expire(s, count > 0 || s->resumable != NULL);
     free_flushed(s, count > 0 || s->resumable != NULL);
     if (s->eviction.limit != 0) eviction_step(s);
-    shard_settle(s);
+    if (!is_settled(s)) shard_settle(s);
     if (s->fleet->nshards > 1) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
     visit_leave(s);

@@ -39,8 +39,7 @@ static bool move(_Atomic uint32_t *door, uint32_t from, uint32_t to) {
 
 // ---- the owner ---------------------------------------------------------------------------------
 
-void visit_leave(struct shard *s) {
-    if (s->fleet->nshards == 1) return;
+void visit__leave(struct shard *s) {
     _Atomic uint32_t *door = &s->fleet->faces[s->id].door;
     if (look(door) == DOOR_OWNED) atomic_store_explicit(door, DOOR_OPEN, memory_order_release);
 }
@@ -56,8 +55,7 @@ static void await(_Atomic uint32_t *door) {
         futex(door, FUTEX_WAIT_PRIVATE, DOOR_ASLEEP);
 }
 
-void visit_return(struct shard *s) {
-    if (s->fleet->nshards == 1) return;
+void visit__return(struct shard *s) {
     _Atomic uint32_t *door = &s->fleet->faces[s->id].door;
     if (look(door) == DOOR_OWNED) return;
     ASSERT(s->visited_count == 0);

@@ -25,9 +25,9 @@
 enum visit_door { DOOR_OWNED, DOOR_OPEN, DOOR_VISITED, DOOR_AWAITED, DOOR_ASLEEP };
 
 /** Owner: it needs its keyspace again. Waits for a visitor to leave. Nothing if it is in. */
-void visit_return(struct shard *s);
+static inline void visit_return(struct shard *s);
 /** Owner: others may visit from now on. Nothing if it is not in. */
-void visit_leave(struct shard *s);
+static inline void visit_leave(struct shard *s);
 
 /**
  * Visitor, for a batch of commands: comes home, then enters the shards that own their keys, where
@@ -43,6 +43,17 @@ bool visit_also(struct shard *s, uint32_t shard);
 int64_t visit_now_us(const struct shard *s);
 /** Visitor: leaves them all. Until then nothing may wait. */
 void visit_end(struct shard *s);
+
+void visit__return(struct shard *s);
+void visit__leave(struct shard *s);
+
+static inline void visit_return(struct shard *s) {
+    if (s->fleet->nshards > 1) visit__return(s); // a shard alone has no door
+}
+
+static inline void visit_leave(struct shard *s) {
+    if (s->fleet->nshards > 1) visit__leave(s);
+}
 
 /** The shard whose keyspace `s` may use now for this number: itself, or one it visits; or NULL. */
 static inline struct shard *visit_at(struct shard *s, uint32_t shard) {
