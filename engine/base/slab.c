@@ -356,7 +356,7 @@ bool slab_collect(struct slab_heap *heap, uint32_t budget) {
     return true;
 }
 
-/** A heap that does not grow needs no memory in advance: neither the reserve nor what is left of it. */
+/** A heap that does not grow needs no memory in advance: no reserve, nor what is left of one. */
 static void end_growth(struct slab_heap *heap) {
     drop_reserve(heap);
     struct slab_segment *s = heap->segments;
