@@ -41,6 +41,7 @@ static void setup(struct world *w) {
     w->keys[DONE] = sim_key(w, "done", 0, sim_below(w, w->nshards));
     w->data = mem_calloc(sizeof(struct queues));
     w->vanish_chance = sim_below(w, 3) ? 0 : 40;
+    w->v[0] = w->vanish_chance > 0;
     int producers = 1 + (int)sim_below(w, 3), consumers = 1 + (int)sim_below(w, 5);
     for (int i = 0; i < producers; i++)
         client_add(w, PRODUCER, 20 + sim_below(w, 40), 1 + sim_below(w, 8));
@@ -137,7 +138,7 @@ static void got(struct client *c, const struct op *op, size_t item, int64_t *las
     }
     q->fates[item] = FATE_GONE;
     // What a client has sent before it vanished may arrive behind what it sends on its return.
-    if ((int64_t)item < *last && w->vanish_chance == 0)
+    if ((int64_t)item < *last && w->v[0] == 0)
         sim_fail(w, "client %u: item %zu comes behind %lld (invoked %llu)", c->id, item,
                  (long long)*last, (unsigned long long)op->invoke);
     *last = (int64_t)item;
@@ -199,6 +200,7 @@ static bool others_are_done(const struct client *c) {
 /** What is left in a list, or has been moved to the last one. */
 static void look(struct client *c) {
     struct world *w = c->world;
+    w->vanish_chance = 0; // who looks must not lose what it is told
     int at = (int)c->v[0]++;
     if (at > w->key_count + 1) {
         c->finished = true;
