@@ -148,8 +148,9 @@ def test_debians_configuration_starts_it(running, request, tmp_path):
         with server.client() as c:
             check(c, ("SET a 1", "OK"), ("GET a", b"1"))
         log = server.log()
-        for directive, named in (("appendfsync", 1), ("slowlog-log-slower-than", 1),
-                                 ("latency-monitor-threshold", 1), ("hash-max-listpack-entries", 0)):
+        expected = {"appendfsync": 1, "slowlog-log-slower-than": 1, "latency-monitor-threshold": 1,
+                    "hash-max-listpack-entries": 0}
+        for directive, named in expected.items():
             times = len(re.findall(r"(?<![\w-])%s(?![\w-])" % directive, log))
             assert times == named, "%s is named %d times" % (directive, times)
     finally:
