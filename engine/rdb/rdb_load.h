@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// From a value's serialized form to an entry. Every type of every version is checked through and
+// through before it becomes a value: embedded listpacks, intsets, ziplists, zipmaps and streams to
+// their last byte, as Redis does with `sanitize-dump-payload yes`, always; duplicates, empty
+// collections and counts that do not fit are refused. Compact forms are taken as they are where our
+// limits allow it, else converted. Pure data, any thread (an entry belongs to the thread that makes
+// it). Invariant: what is returned has passed entry_is_valid() and holds at least one element,
+// streams excepted; when it is NULL nothing has been kept.
+#ifndef TORC_ENGINE_RDB_RDB_LOAD_H
+#define TORC_ENGINE_RDB_RDB_LOAD_H
+
+#include "engine/keyspace/entry.h"
+#include "engine/rdb/rdb_format.h"
+#include "engine/rdb/rdb_in.h"
+
+struct rdb_load {
+    uint8_t dialect; // enum rdb_dialect
+    int64_t now_ms;  // fields of hashes that have expired by then are left out; 0: all are kept
+    const struct value_limits *limits;
+    struct buf scratch;      // kept between calls; freed by rdb_load_fini
+    uint64_t expired_fields; // counted over all calls
+};
+void rdb_load_fini(struct rdb_load *load);
+
+enum rdb_loaded {
+    RDB_LOADED,
+    RDB_LOAD_EMPTY,  // nothing to keep, nothing wrong: all fields of a hash have expired, or an
+                     // empty collection where Redis skips it with a warning instead of failing
+    RDB_LOAD_FAILED, // in->error says why
+    RDB_LOAD_UNKNOWN // a type that is not known, or a module's; in->error names it
+};
+/**
+ * Reads the value that begins at in->at. *out is the caller's. expire_ms as in entry.h. On return
+ * in->at is behind the value (RDB_LOADED, RDB_LOAD_EMPTY).
+ */
+enum rdb_loaded rdb_load_entry(struct rdb_load *load, struct rdb_in *in, uint8_t type,
+                               struct slice key, int64_t expire_ms, struct entry **out);
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Reads an RDB file (or stream) from beginning to end, item by item: header, opcodes, and the bytes
+// of each record, whose value it goes past without making it. So one thread can cut a file for many
+// that do the work. A window of the file is in memory: as large as the largest record, and never
+// larger than what has really been read. Owned by its caller, one thread. Invariant: an item's
+// slices are good until the next call.
+#ifndef TORC_PERSISTENCE_RDB_READER_H
+#define TORC_PERSISTENCE_RDB_READER_H
+
+#include <sys/types.h>
+
+#include "engine/base/slice.h"
+#include "engine/rdb/rdb_format.h"
+#include "engine/rdb/rdb_in.h"
+
+/** Where bytes come from: like read(2), negative errno when it fails, 0 at the end. */
+typedef ssize_t rdb_source_fn(void *context, void *p, size_t n);
+
+enum rdb_item {
+    RDB_ITEM_RECORD,     // a key with its value
+    RDB_ITEM_DB,         // what follows is in item.db
+    RDB_ITEM_RESIZE,     // hints: item.numbers[0] keys, [1] of them expire
+    RDB_ITEM_SLOT,       // hints: slot, keys, keys that expire
+    RDB_ITEM_AUX,        // item.key = item.text
+    RDB_ITEM_FUNCTION,   // item.text: a library's code
+    RDB_ITEM_MODULE_AUX, // item.key: the module's name; its data were gone past
+    RDB_ITEM_UNKNOWN,    // only with skip_unknown: item.key is the record's key, why: in.error
+    RDB_ITEM_END,        // the file is complete, and its checksum right (or it has none)
+    RDB_ITEM_ERROR,      // reader.in.error, at offset reader.in.error_at
+};
+
+struct rdb_record {
+    uint32_t db;
+    uint8_t type;         // enum rdb_type
+    struct slice key;     // a record's key, ...
+    struct slice value;   // its value as it stands in the file
+    uint64_t offset;      // of the value in the file
+    int64_t expire_ms;    // ENTRY_NO_EXPIRE: none
+    int64_t idle_s, freq; // -1: not told
+    struct slice text;
+    uint64_t numbers[3];
+};
+
+struct rdb_reader {
+    rdb_source_fn *source;
+    void *source_context;
+    struct rdb_in in;   // over the window
+    struct buf window;  // bytes of the file from `offset` on
+    struct buf scratch; // keys and texts that had to be made
+    uint64_t offset;    // of the window
+    uint64_t crc;       // of all before in.at, when there is a checksum
+    bool at_end;        // the source is
+    bool skip_unknown;  // go past what has an unknown type but a known form
+    bool ignore_checksum;
+    int version;
+    enum rdb_dialect dialect;
+    uint64_t records;
+    struct rdb_record item;
+};
+
+void rdb_reader_init(struct rdb_reader *r, rdb_source_fn *source, void *context);
+void rdb_reader_fini(struct rdb_reader *r);
+/** The next item; what it is is in r->item. After RDB_ITEM_END and RDB_ITEM_ERROR no more. */
+enum rdb_item rdb_reader_next(struct rdb_reader *r);
+/** How many bytes of the file have been read past. */
+uint64_t rdb_reader_offset(const struct rdb_reader *r);
+
+/** A source that reads a descriptor; the context is an int *. */
+ssize_t rdb_source_fd(void *context, void *p, size_t n);
+
+#endif
