@@ -2,7 +2,7 @@
 //
 // The payload of DUMP, RESTORE and MIGRATE: type byte, value, version in two bytes, CRC-64 in
 // eight. Followed: the documentation of DUMP. Pure functions, any thread.
-// Invariant: rdb_payload_check takes what rdb_payload_save appends. Callers: DUMP, RESTORE, MIGRATE.
+// Invariant: rdb_payload_check takes what rdb_payload_save appends. For DUMP, RESTORE, MIGRATE.
 #ifndef TORC_ENGINE_RDB_RDB_PAYLOAD_H
 #define TORC_ENGINE_RDB_RDB_PAYLOAD_H
 
