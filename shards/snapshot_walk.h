@@ -25,9 +25,11 @@ struct snapshot_plan {
     /**
      * The instant, on the home shard (the one that started it): all keyspaces are in its hands, and
      * nothing has been written yet. For what has to be noted just then (changes since the last
-     * save, say): short. May be NULL.
+     * save, say): short. *save, the plan's, may still be changed: the version, by what there is.
+     * May be NULL.
      */
-    void (*instant)(void *context, struct keyspace *const *keyspaces, uint32_t count);
+    void (*instant)(void *context, struct keyspace *const *keyspaces, uint32_t count,
+                    struct rdb_save *save);
     /**
      * Bytes of chunks that have been handed over and are not out yet: while they are many, walks
      * pause. Any thread. NULL: never too many.
