@@ -24,8 +24,8 @@ struct cron {
 
 /**
  * Reads an expression: in each field *, numbers, ranges (a-b), steps (*-or-range/n), lists of them
- * (a,b), and names of months and days (jan, sun); 7 is Sunday, too. When both days are given, either
- * is enough. False: the reason is appended to error.
+ * (a,b), and names of months and days (jan, sun); 7 is Sunday, too. When both days are given,
+ * either is enough. False: the reason is appended to error.
  */
 bool cron_parse(struct cron *c, struct slice text, struct buf *error);
 /**

@@ -4,8 +4,8 @@
 // snapshot.h), then each shard's walk in bounded steps between commands, then the end. There is one
 // at a time. Who wants a file around the records, or the answer to a client, is the caller: see the
 // plan. The instant is a transaction over all shards, so no command, EXEC or script is cut by it.
-// Invariant: after the instant no command waits for the walk, but for one that changes a large value
-// while just that is being written; nobody ever waits for the file.
+// Invariant: after the instant no command waits for the walk, but for one that changes a large
+// value while just that is being written; nobody ever waits for the file.
 #ifndef TORC_SHARDS_SNAPSHOT_WALK_H
 #define TORC_SHARDS_SNAPSHOT_WALK_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Names of snapshots: dated ones made and told from others, old ones removed, and temporary files
-// of processes that are gone. Works in a fresh directory below TMPDIR; one thread; sets TZ.
+// of processes that are gone, which are told from those of living ones, and from fresh and locked
+// ones. Works in a fresh directory below TMPDIR; one thread; sets TZ.
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
