@@ -16,6 +16,8 @@ void rdb_write_db(struct buf *out, uint32_t db);
 void rdb_write_resize(struct buf *out, uint64_t keys, uint64_t expires);
 /** A library of functions, as FUNCTION LOAD takes it. */
 void rdb_write_function(struct buf *out, struct slice code);
+/** What stands before a record: expiry, idle time, frequency (ENTRY_NO_EXPIRE, -1, -1: none). */
+void rdb_write_attributes(struct buf *out, int64_t expire_ms, int64_t idle_s, int64_t freq);
 /**
  * What stands before a record's value: expiry, idle time (seconds; -1: none), frequency (-1: none),
  * type and key. The value follows.

@@ -7,11 +7,12 @@
 #ifndef TORC_ENGINE_RDB_RDB_FORMAT_H
 #define TORC_ENGINE_RDB_RDB_FORMAT_H
 
-#define RDB_VERSION_OLDEST   1
-#define RDB_VERSION_REDIS    12 // newest of Redis that is read; 7.4 and 8.0 write it
-#define RDB_VERSION_VALKEY   80 // the first that begins with VALKEY
-#define RDB_VERSION_DEFAULT  11 // what is written unless rdb-version says otherwise
-#define RDB_VERSION_CHECKSUM 5  // from here on a checksum ends the file
+#define RDB_VERSION_OLDEST        1
+#define RDB_VERSION_REDIS         12 // newest of Redis that is read; 7.4 and 8.0 write it
+#define RDB_VERSION_VALKEY        80 // the first that begins with VALKEY; Valkey 9.0
+#define RDB_VERSION_VALKEY_NEWEST 81 // newest of Valkey that is read
+#define RDB_VERSION_DEFAULT       11 // what is written unless rdb-version says otherwise
+#define RDB_VERSION_CHECKSUM      5  // from here on a checksum ends the file
 
 enum rdb_dialect { RDB_REDIS, RDB_VALKEY };
 
@@ -45,6 +46,8 @@ enum rdb_type {
 };
 
 enum rdb_opcode {
+    RDB_OP_KEY_META = 243,           // Redis from version 13 on: what modules keep about a key
+    RDB_OP_VALKEY_SLOT_IMPORT = 243, // Valkey: slots that were being moved here
     RDB_OP_SLOT_INFO = 244,
     RDB_OP_FUNCTION_2 = 245,
     RDB_OP_FUNCTION_PRE_GA = 246,
