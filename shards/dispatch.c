@@ -323,6 +323,17 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
             eviction_has_room(&s->eviction));
 }
 
+/**
+ * Where one shard is all there is, its keyspace is in reach, unless a transaction has some of its
+ * keys: then it is to be lent as a whole, like those of several shards.
+ */
+static bool must_be_lent(const struct shard *s, const struct parsed *p) {
+    if (likely(s->intents.parts == 0 || s->fleet->nshards > 1)) return false;
+    enum command_where where = p->spec->where;
+    return where == WHERE_ALL || where == WHERE_CURSOR ||
+           (where == WHERE_KEYS && command_roams(p->spec, p->argc, p->argv));
+}
+
 bool dispatch_start(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
     const struct shard *at = visit_at(s, p->shard);
@@ -345,6 +356,7 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         return true;
     }
     if (unlikely(connection_is_node(conn)) && !cluster_admits(conn, p)) return true;
+    if (unlikely(must_be_lent(s, p))) p->shard = SHARD_SEVERAL;
     bool several = p->shard == SHARD_SEVERAL;
     const struct session_handler *handler =
         unlikely(spec->where == WHERE_SESSION) ? session_handler(spec) : NULL;

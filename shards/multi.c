@@ -126,7 +126,7 @@ static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
     m->denyoom |= (p->spec->flags & COMMAND_DENYOOM) != 0;
     m->session |= p->spec->where == WHERE_SESSION;
     m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR ||
-                     (command_roams(p->spec, p->argc, p->argv) && s->fleet->nshards > 1);
+                     command_roams(p->spec, p->argc, p->argv);
     m->many_dbs |= (p->spec->flags & COMMAND_MANY_DBS) || strcmp(p->spec->name, "select") == 0;
     if (p->spec->where == WHERE_KEYS) add_keys(s, m, q);
 }
@@ -354,7 +354,9 @@ void session_exec(struct session_call *call) {
         m->many_dbs |= m->watches->keys[i].db != conn->db;
     bool alone = s->fleet->nshards == 1;
     uint32_t shard = alone ? s->id : common_shard(s, m);
-    bool everywhere = !alone && (m->everything || (m->many_dbs && shard != SHARD_ANY));
+    // One shard alone has everything in reach, unless a transaction has some of its keys.
+    bool everywhere = alone ? m->everything && s->intents.parts > 0
+                            : m->everything || (m->many_dbs && shard != SHARD_ANY);
     bool elsewhere = shard != s->id && shard != SHARD_ANY;
     uint64_t hash;
     bool write, busy = s->intents.parts > 0 && shard == s->id &&

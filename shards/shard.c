@@ -22,6 +22,7 @@
 #include "shards/fanout.h"
 #include "shards/lazyfree.h"
 #include "shards/multi.h"
+#include "shards/notes.h"
 #include "shards/request.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
@@ -512,6 +513,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     s->stats.passes++;
     if (s->fleet->nshards > 1) receive_all(s);
     handle_events(s, events, count);
+    if (unlikely(notes_waiting(s))) notes_run(s);
     if (s->held_first) request_poll_held(s);
     if (!is_settled(s)) shard_settle(s);
     if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
@@ -576,7 +578,7 @@ void shard_sleep_end(struct shard *s) {
 
 bool shard_is_finished(const struct shard *s) {
     if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
-        s->blocked_count > 0)
+        s->blocked_count > 0 || notes_waiting(s))
         return false;
     for (uint32_t to = 0; to < s->fleet->nshards; to++)
         if (s->outboxes[to].len > 0) return false;

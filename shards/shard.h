@@ -29,6 +29,7 @@
 #define SHARD_HELD_INDEX_BITS 7
 
 struct connection;
+struct note;
 struct request;
 struct shard;
 
@@ -41,6 +42,7 @@ struct shard_face {
     _Atomic uint64_t evictable;     // those of them that may be evicted
     _Atomic double eviction_weight; // how good victims they are: eviction.h
     _Atomic uint32_t connections;   // assigned and not yet gone
+    _Atomic(struct note *) notes;   // of side threads: notes.h
     // Who may use the keyspace now (enum visit_door): a line of its own, visitors write it.
     _Alignas(MAILBOX_LINE) _Atomic uint32_t door;
 };
