@@ -492,3 +492,36 @@ bool listpack_validate(const uint8_t *bytes, size_t n,
     }
     return count_field(bytes) == COUNT_UNKNOWN || count_field(bytes) == count;
 }
+
+static bool is_canonical(const uint8_t *p) {
+    struct listpack_item item;
+    struct coded c;
+    if (*p < LISTPACK_TEXT_6) return true;
+    listpack_get(p, &item);
+    if (item.is_int)
+        code_i64(&c, item.number);
+    else
+        code(&c, item.text);
+    return c.head_bytes + c.text.n == listpack__size(p) && *p == c.head[0];
+}
+
+bool listpack_is_canonical(const uint8_t *lp) {
+    for (const uint8_t *p = lp + LISTPACK_HEADER; *p != LISTPACK_END; p = step(p))
+        if (!is_canonical(p)) return false;
+    return true;
+}
+
+uint8_t *listpack_canonical_copy(const uint8_t *lp) {
+    struct listpack_appender a;
+    // No element becomes longer.
+    listpack_append_begin(&a, listpack_new(listpack_bytes(lp)), 0);
+    for (const uint8_t *p = lp + LISTPACK_HEADER; *p != LISTPACK_END; p = step(p)) {
+        struct listpack_item item;
+        listpack_get(p, &item);
+        if (item.is_int)
+            listpack_append_number(&a, item.number);
+        else
+            listpack_append_text(&a, item.text);
+    }
+    return listpack_shrink(listpack_append_end(&a));
+}

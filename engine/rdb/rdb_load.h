@@ -14,12 +14,18 @@
 #include "engine/rdb/rdb_format.h"
 #include "engine/rdb/rdb_in.h"
 
+#define RDB_LOAD_TEXTS 32
+
+/** Zeroed at first, but for what is to be set. */
 struct rdb_load {
     uint8_t dialect; // enum rdb_dialect
     int64_t now_ms;  // fields of hashes that have expired by then are left out; 0: all are kept
     const struct value_limits *limits;
-    struct buf scratch;      // kept between calls; freed by rdb_load_fini
     uint64_t expired_fields; // counted over all calls
+    // The rest is the implementation's: memory that is kept between calls, freed by rdb_load_fini.
+    struct buf scratch, table;
+    struct buf texts[RDB_LOAD_TEXTS]; // strings that had to be made, of the elements at hand
+    size_t held;                      // bytes in them
 };
 void rdb_load_fini(struct rdb_load *load);
 

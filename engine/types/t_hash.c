@@ -41,7 +41,7 @@ struct value thash_new_for(const struct slice *texts, size_t n, const struct val
     return (struct value){ENC_HASH_LISTPACK, listpack_new(room)};
 }
 
-static void to_table(struct value *v) {
+void thash__to_table(struct value *v) {
     char field[NUM_I64_TEXT_MAX], text[NUM_I64_TEXT_MAX];
     unsigned width = thash__width(*v);
     uint8_t *lp = v->object;
@@ -49,7 +49,8 @@ static void to_table(struct value *v) {
     const uint8_t *value;
     for (const uint8_t *p = listpack_first(lp); p != NULL;) {
         int64_t expire_ms = thash__pack_expire_ms(lp, width, p, &value);
-        thash__table_add(t, listpack_text(p, field), listpack_text(value, text), expire_ms);
+        struct slice name = listpack_text(p, field);
+        thash__table_add(t, name, listpack_text(value, text), expire_ms, hashtable_hash(name));
         p = listpack_next(lp, value);
         if (width == 3) p = listpack_next(lp, p);
     }
@@ -60,7 +61,7 @@ static void to_table(struct value *v) {
 void thash_prepare(struct value *v, const struct slice *texts, size_t n,
                    const struct value_limits *limits) {
     if (v->encoding == ENC_HASH_HASHTABLE) return;
-    if (too_large(listpack_bytes(v->object), texts, n, limits)) to_table(v);
+    if (too_large(listpack_bytes(v->object), texts, n, limits)) thash__to_table(v);
 }
 
 void thash_look_ahead(struct value v, const struct slice *texts, size_t n, size_t step) {
@@ -120,14 +121,14 @@ int64_t thash_expire_ms(struct value v, struct slice field, int64_t now_ms) {
 bool thash_set(struct value *v, struct slice field, struct slice value, bool keep_expiry,
                int64_t now_ms, const struct value_limits *limits) {
     const struct slice texts[] = {field, value};
-    if (v->encoding != ENC_HASH_HASHTABLE && any_too_long(texts, 2, limits)) to_table(v);
+    if (v->encoding != ENC_HASH_HASHTABLE && any_too_long(texts, 2, limits)) thash__to_table(v);
     if (v->encoding == ENC_HASH_HASHTABLE)
         return thash__table_set(v->object, field, value, keep_expiry, now_ms);
     bool created;
     unsigned width = thash__width(*v);
     v->object = thash__pack_set(v->object, width, field, value, keep_expiry, now_ms, &created);
     if (created && (int64_t)(listpack_count(v->object) / width) > limits->hash_max_listpack_entries)
-        to_table(v);
+        thash__to_table(v);
     return created;
 }
 

@@ -93,4 +93,24 @@ size_t thash_random(struct value v, size_t count, int64_t now_ms, struct random 
 size_t thash_random_unique(struct value v, size_t count, int64_t now_ms, struct random *random,
                            thash_each_fn *each, void *context);
 
+// ---- from a snapshot ---------------------------------------------------------------------------
+
+struct thash_loaded {
+    struct slice field, value;
+    int64_t expire_ms; // or THASH_NEVER
+};
+/**
+ * An empty hash that is going to get that many fields; `expires`: some of them may expire. For
+ * `expected` of them room is made at once.
+ */
+struct value thash_load_begin(size_t fields, size_t expected, bool expires,
+                              const struct value_limits *limits);
+/** Adds up to THASH_WINDOW fields, in the end in the encoding that is due; false: one is there. */
+bool thash_load(struct value *v, const struct thash_loaded *fields, size_t n,
+                const struct value_limits *limits);
+/** Says that a hash of a listpack, in either form, is to be a table if it has more fields. */
+void thash_load_settle(struct value *v, const struct value_limits *limits);
+/** ... or that it is to be one anyway. */
+void thash_make_table(struct value *v);
+
 #endif

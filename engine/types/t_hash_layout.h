@@ -82,6 +82,9 @@ int64_t thash__pack_expire_ms(const uint8_t *lp, unsigned width, const uint8_t *
 /** Sets a field; returns the listpack's place. *created tells whether it is new. */
 uint8_t *thash__pack_set(uint8_t *lp, unsigned width, struct slice field, struct slice value,
                          bool keep_expiry, int64_t now_ms, bool *created);
+/** Adds a field that is not there, where it belongs. */
+uint8_t *thash__pack_add(uint8_t *lp, unsigned width, struct slice field, struct slice value,
+                         int64_t expire_ms);
 /** Changes the expiry of the field at that place (width 3). */
 uint8_t *thash__pack_set_expire(uint8_t *lp, const uint8_t *at, struct slice field,
                                 int64_t expire_ms);
@@ -97,10 +100,13 @@ bool thash__table_set(struct thash__table *t, struct slice field, struct slice v
                       bool keep_expiry, int64_t now_ms);
 /** Adds a field that is not there. */
 void thash__table_add(struct thash__table *t, struct slice field, struct slice value,
-                      int64_t expire_ms);
+                      int64_t expire_ms, uint64_t hash);
 void thash__table_set_expire(struct thash__table *t, struct slice field, int64_t expire_ms);
 /** Takes the field out. */
 void thash__table_remove(struct thash__table *t, struct slice field);
+
+/** Converts a listpack. */
+void thash__to_table(struct value *v);
 
 /** Mixes one field into the digest of a hash, the same way whatever the encoding. */
 void thash__digest_field(struct digest *d, struct slice field, struct slice value,

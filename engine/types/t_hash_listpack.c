@@ -53,9 +53,9 @@ static uint8_t *append(uint8_t *lp, unsigned width, struct slice field, struct s
     return append_expiry(lp, width, expire_ms);
 }
 
-/** Puts a field where it belongs in the wide form. */
-static uint8_t *insert(uint8_t *lp, struct slice field, struct slice value, int64_t expire_ms) {
-    if (expire_ms == THASH_NEVER) return append(lp, 3, field, value, expire_ms);
+uint8_t *thash__pack_add(uint8_t *lp, unsigned width, struct slice field, struct slice value,
+                         int64_t expire_ms) {
+    if (expire_ms == THASH_NEVER) return append(lp, width, field, value, expire_ms);
     uint8_t *p = (uint8_t *)(uintptr_t)thash__pack_first(lp, 3, expire_ms);
     if (p == NULL) return append(lp, 3, field, value, expire_ms);
     char digits[NUM_I64_TEXT_MAX];
@@ -70,7 +70,7 @@ static uint8_t *reinsert(uint8_t *lp, const uint8_t *at, struct slice field, str
                          int64_t expire_ms) {
     uint8_t *p = (uint8_t *)(uintptr_t)at;
     lp = listpack_delete(lp, &p, 3);
-    return insert(lp, field, value, expire_ms);
+    return thash__pack_add(lp, 3, field, value, expire_ms);
 }
 
 uint8_t *thash__pack_set(uint8_t *lp, unsigned width, struct slice field, struct slice value,

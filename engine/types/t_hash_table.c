@@ -124,8 +124,8 @@ struct thash__table *thash__table_new(void) {
 }
 
 void thash__table_add(struct thash__table *t, struct slice field, struct slice value,
-                      int64_t expire_ms) {
-    hashtable_add(&t->fields, block_new(t, field, value, expire_ms));
+                      int64_t expire_ms, uint64_t hash) {
+    hashtable_add_hashed(&t->fields, block_new(t, field, value, expire_ms), hash);
     if (expire_ms != THASH_NEVER) count_expiry(t, THASH_NEVER, expire_ms);
 }
 
@@ -236,7 +236,7 @@ static void *table_copy(const void *object) {
     hashtable_iterate(&it, &t->fields);
     for (const void *block; (block = hashtable_next(&it)) != NULL;) {
         thash__read(block, &f);
-        thash__table_add(copy, f.name, f.value, f.expire_ms);
+        thash__table_add(copy, f.name, f.value, f.expire_ms, hashtable_hash(f.name));
     }
     return copy;
 }

@@ -21,6 +21,8 @@ struct value tset_new(void);
 struct value tset_create(struct slice first, size_t count, const struct value_limits *limits);
 /** An empty listpack: for who collects members and calls tset_compact() in the end. */
 struct value tset_new_listpack(void);
+/** An empty set that a snapshot tells to have `count` members; room for `expected` of them. */
+struct value tset_load_begin(size_t count, size_t expected, const struct value_limits *limits);
 /** Says that about `count` members are going to be added: a compact form that ends anyway does. */
 void tset_expect(struct value *v, size_t count, const struct value_limits *limits);
 /** A set of integers alone, few enough, becomes an intset; unused room is given back. */

@@ -138,6 +138,36 @@ bool tstream_pending_remove(struct stream *s, struct stream_group *g, struct str
     return true;
 }
 
+// ---- from a snapshot ---------------------------------------------------------------------------
+
+struct stream_pending *tstream_load_pending(struct stream *s, struct stream_group *g,
+                                            struct stream_id id) {
+    struct stream_pending *p = mem_calloc(sizeof *p);
+    size_t before = g->pending.memory;
+    if (idmap_add(&g->pending, id, p) != NULL) {
+        mem_free(p);
+        return NULL;
+    }
+    s->memory += mem_usable(p) + g->pending.memory - before;
+    return p;
+}
+
+bool tstream_load_owner(struct stream *s, const struct stream_group *g, struct stream_consumer *c,
+                        struct stream_id id) {
+    struct stream_pending *p = idmap_find(&g->pending, id);
+    if (p == NULL || p->consumer != NULL) return false;
+    p->consumer = c;
+    pending_map(s, &c->pending, id, p);
+    return true;
+}
+
+bool tstream_load_group_end(const struct stream_group *g) {
+    size_t owned = 0;
+    for (uint32_t i = 0; i < g->consumers.count; i++)
+        owned += tstream_consumer_at(g, i)->pending.count;
+    return owned == g->pending.count;
+}
+
 // ---- consumers ---------------------------------------------------------------------------------
 
 struct stream_consumer *tstream_consumer(const struct stream_group *g, struct slice name) {

@@ -76,6 +76,16 @@ struct stream_pending *tstream_pending_give(struct stream *s, struct stream_grou
 /** Forgets a pending entry; false: it is none. */
 bool tstream_pending_remove(struct stream *s, struct stream_group *g, struct stream_id id);
 
+// From a snapshot: what is pending in a group is told before its consumers are.
+/** Adds a pending entry that is no consumer's yet; NULL: there is one of that id. */
+struct stream_pending *tstream_load_pending(struct stream *s, struct stream_group *g,
+                                            struct stream_id id);
+/** Gives it to a consumer; false: there is none, or it is somebody's. */
+bool tstream_load_owner(struct stream *s, const struct stream_group *g, struct stream_consumer *c,
+                        struct stream_id id);
+/** Whether all that is pending has found its consumer. */
+bool tstream_load_group_end(const struct stream_group *g);
+
 // For t_stream.c.
 void tstream__free_groups(struct stream *s);
 void tstream__copy_groups(struct stream *s, const struct stream *from);

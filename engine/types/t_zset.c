@@ -34,9 +34,8 @@ void tzset__tree_free(struct zset_tree *t) {
     mem_free(t);
 }
 
-// An element that is in the table, and not yet in the order.
-static struct ranked_element *tabled(struct zset_tree *t, struct slice member, double score,
-                                     uint64_t hash) {
+struct ranked_element *tzset__tree_table(struct zset_tree *t, struct slice member, double score,
+                                         uint64_t hash) {
     struct ranked_element *e = ranked_element_new(score, member);
     t->elements += mem_usable(e);
     hashtable_add_hashed(&t->members, e, hash);
@@ -44,7 +43,7 @@ static struct ranked_element *tabled(struct zset_tree *t, struct slice member, d
 }
 
 void tzset__tree_add(struct zset_tree *t, struct slice member, double score, uint64_t hash) {
-    ranked_insert(&t->order, tabled(t, member, score, hash));
+    ranked_insert(&t->order, tzset__tree_table(t, member, score, hash));
 }
 
 static void discard(void *context, struct ranked_element *e) {
@@ -232,43 +231,51 @@ double *tzset_gather(struct value v, struct slice member, bool *fresh) {
     uint64_t hash = hashtable_hash(member);
     struct ranked_element *e = hashtable_find_hashed(&t->members, member, hash);
     *fresh = e == NULL;
-    if (e == NULL) e = tabled(t, member, 0, hash);
+    if (e == NULL) e = tzset__tree_table(t, member, 0, hash);
     return &e->score;
 }
 
 void tzset_gather_add(struct value v, struct slice member, double score) {
-    tabled(v.object, member, score, hashtable_hash(member));
+    tzset__tree_table(v.object, member, score, hashtable_hash(member));
 }
 
-static int compare_elements(const void *a, const void *b) {
+int tzset__compare_elements(const void *a, const void *b) {
     const struct ranked_element *x = *(struct ranked_element *const *)a;
     const struct ranked_element *y = *(struct ranked_element *const *)b;
     if (x->score != y->score) return x->score < y->score ? -1 : 1;
     return ranked_compare(ranked_member(x), ranked_member(y));
 }
 
+void tzset__settle(struct value *v, struct ranked_element *const *in_order, size_t n,
+                   const struct value_limits *limits) {
+    struct zset_tree *t = v->object;
+    size_t longest = 0, bytes = 0;
+    for (size_t i = 0; limits != NULL && i < n; i++) {
+        size_t length = ranked_member(in_order[i]).n;
+        longest = length > longest ? length : longest;
+        bytes += length;
+        if (!fits(n, longest, limits)) break;
+    }
+    if (limits == NULL || !fits(n, longest, limits) || bytes >= LISTPACK_MAX_BYTES) {
+        ranked_build(&t->order, in_order, n);
+        return;
+    }
+    uint8_t *lp = listpack_new(SMALL_ROOM);
+    for (size_t i = 0; i < n; i++)
+        lp = tzset__small_insert(lp, NULL, ranked_member(in_order[i]), in_order[i]->score);
+    tzset__tree_free(t);
+    *v = (struct value){ENC_ZSET_LISTPACK, lp};
+}
+
 void tzset_gather_end(struct value *v, const struct value_limits *limits) {
     struct zset_tree *t = v->object;
-    size_t n = t->members.count, longest = 0, bytes = 0;
+    size_t n = t->members.count;
     struct ranked_element **all = mem_alloc((n + 1) * sizeof *all);
     struct hashtable_iterator it;
     hashtable_iterate(&it, &t->members);
-    for (size_t i = 0; i < n; i++) {
-        all[i] = hashtable_next(&it);
-        size_t length = ranked_member(all[i]).n;
-        longest = length > longest ? length : longest;
-        bytes += length;
-    }
-    qsort(all, n, sizeof(struct ranked_element *), compare_elements);
-    if (limits != NULL && fits(n, longest, limits) && bytes < LISTPACK_MAX_BYTES) {
-        uint8_t *lp = listpack_new(SMALL_ROOM);
-        for (size_t i = 0; i < n; i++)
-            lp = tzset__small_insert(lp, NULL, ranked_member(all[i]), all[i]->score);
-        tzset__tree_free(t);
-        *v = (struct value){ENC_ZSET_LISTPACK, lp};
-    } else {
-        ranked_build(&t->order, all, n);
-    }
+    for (size_t i = 0; i < n; i++) all[i] = hashtable_next(&it);
+    qsort(all, n, sizeof(struct ranked_element *), tzset__compare_elements);
+    tzset__settle(v, all, n, limits);
     mem_free(all);
 }
 
@@ -290,7 +297,7 @@ static void *large_copy(const void *object) {
     struct ranked_place place = ranked_at(&from->order, 0);
     for (; place.leaf != NULL; ranked_next(&place)) {
         struct slice member = ranked_member(ranked_get(place));
-        all[i++] = tabled(t, member, ranked_score(place), hashtable_hash(member));
+        all[i++] = tzset__tree_table(t, member, ranked_score(place), hashtable_hash(member));
     }
     ranked_build(&t->order, all, n);
     mem_free(all);

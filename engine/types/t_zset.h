@@ -139,4 +139,24 @@ void tzset_gather_add(struct value v, struct slice member, double score);
 /** Puts the members in order; the form is the small one if that fits (limits NULL: never). */
 void tzset_gather_end(struct value *v, const struct value_limits *limits);
 
+// ---- from a snapshot ---------------------------------------------------------------------------
+
+#define TZSET_WINDOW 16
+/** A sorted set that is made of members that are probably in order of score, up or down. */
+struct tzset_loading {
+    struct value v; // as while gathering
+    struct ranked_element **all;
+    size_t count, room;
+    bool up, down; // all were in that order so far
+};
+/** For `expected` members room is made at once. */
+void tzset_load_begin(struct tzset_loading *l, size_t expected);
+/** Adds up to TZSET_WINDOW members; false: one of them is there. Scores are not NaN. */
+bool tzset_load(struct tzset_loading *l, const struct slice *members, const double *scores,
+                size_t n);
+/** The sorted set, in the form that fits. */
+struct value tzset_load_end(struct tzset_loading *l, const struct value_limits *limits);
+/** Gives up. */
+void tzset_load_abort(struct tzset_loading *l);
+
 #endif

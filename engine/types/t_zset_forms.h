@@ -47,6 +47,14 @@ bool tzset__small_is_valid(const uint8_t *lp);
 struct zset_tree *tzset__tree_new(void);
 void tzset__tree_free(struct zset_tree *t);
 void tzset__tree_add(struct zset_tree *t, struct slice member, double score, uint64_t hash);
+/** An element that is in the table, and not yet in the order. */
+struct ranked_element *tzset__tree_table(struct zset_tree *t, struct slice member, double score,
+                                         uint64_t hash);
+/** Gives a tree whose elements are in the table alone its order, or the small form if that fits. */
+void tzset__settle(struct value *v, struct ranked_element *const *in_order, size_t n,
+                   const struct value_limits *limits);
+/** Order of two pointers to elements, for qsort(). */
+int tzset__compare_elements(const void *a, const void *b);
 /** Takes elements out of both and frees them. */
 void tzset__tree_remove_ranks(struct zset_tree *t, size_t rank, size_t count);
 bool tzset__tree_is_valid(const struct zset_tree *t);

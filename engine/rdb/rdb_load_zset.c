@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Sorted sets from their serialized forms: members with scores one by one, or a compact form. Redis
+// does not look at the order of a compact form: one that is out of order is sorted here, since it
+// would have been read and written wrongly. No state; the thread that loads. Invariant: a sorted
+// set that is returned has members, none twice, in order, and no score is NaN. Called by
+// rdb_load.c.
+#include "engine/rdb/rdb_load_parts.h"
+#include "engine/types/t_zset.h"
+
+_Static_assert(TZSET_WINDOW <= RDB_LOAD_TEXTS, "each member has its text");
+
+static bool fail_score(struct rdb_in *in) {
+    return rdb_in_fail(in, "a score that is not a number");
+}
+
+static bool read_members(struct rdb_load *load, struct rdb_in *in, bool text, uint64_t n,
+                         struct tzset_loading *l) {
+    while (n > 0) {
+        struct slice members[TZSET_WINDOW];
+        double scores[TZSET_WINDOW];
+        unsigned count = 0;
+        for (; n > 0 && count < TZSET_WINDOW && load->held < RDB_LOAD__HELD_MAX; n--, count++) {
+            double *score = &scores[count];
+            if (!rdb_load__text(load, in, count, &members[count])) return false;
+            if (!(text ? rdb_in_double_text(in, score) : rdb_in_double(in, score))) return false;
+            if (*score != *score) return fail_score(in);
+        }
+        bool added = tzset_load(l, members, scores, count);
+        rdb_load__release(load);
+        if (!added) return rdb_in_fail(in, "a member of a sorted set twice");
+    }
+    return true;
+}
+
+static enum rdb_loaded load_members(struct rdb_load *load, struct rdb_in *in, bool text,
+                                    struct value *v) {
+    struct tzset_loading l;
+    uint64_t n;
+    if (!rdb_in_count(in, text ? 2 : 9, &n)) return RDB_LOAD_FAILED;
+    if (n == 0) return RDB_LOAD_EMPTY;
+    tzset_load_begin(&l, rdb_load__expected(in, n, text ? 4 : 9));
+    if (!read_members(load, in, text, n, &l)) {
+        tzset_load_abort(&l);
+        return RDB_LOAD_FAILED;
+    }
+    *v = tzset_load_end(&l, load->limits);
+    return RDB_LOADED;
+}
+
+// ---- compact forms -----------------------------------------------------------------------------
+
+/** One pair of a listpack. */
+struct pair {
+    struct slice member;
+    double score;
+    char scratch[NUM_I64_TEXT_MAX];
+};
+
+/** The pair at *p, which goes to the next one (NULL: none). False: no such score. */
+static bool read_pair(const uint8_t *lp, const uint8_t **p, struct pair *pair) {
+    struct listpack_item score;
+    pair->member = listpack_text(*p, pair->scratch);
+    *p = listpack_next(lp, *p);
+    listpack_get(*p, &score);
+    *p = listpack_next(lp, *p);
+    pair->score = (double)(score.is_int ? score.number : 0);
+    return score.is_int || num_parse_double(score.text, &pair->score);
+}
+
+/** Whether all scores are numbers; *in_order: pairs ascend. */
+static bool look_at_pairs(const uint8_t *lp, bool *in_order) {
+    struct pair pairs[2];
+    unsigned now = 0;
+    bool first = true;
+    *in_order = true;
+    for (const uint8_t *p = listpack_first(lp); p != NULL; now ^= 1, first = false) {
+        const struct pair *before = &pairs[now ^ 1];
+        if (!read_pair(lp, &p, &pairs[now])) return false;
+        if (first || before->score < pairs[now].score) continue;
+        if (before->score > pairs[now].score ||
+            ranked_compare(before->member, pairs[now].member) > 0)
+            *in_order = false;
+    }
+    return true;
+}
+
+static struct value sorted(const uint8_t *lp, const struct value_limits *limits) {
+    struct value v = tzset_gather_begin();
+    struct pair pair;
+    for (const uint8_t *p = listpack_first(lp); p != NULL;) {
+        read_pair(lp, &p, &pair);
+        tzset_gather_add(v, pair.member, pair.score);
+    }
+    tzset_gather_end(&v, limits);
+    return v;
+}
+
+static enum rdb_loaded take_listpack(struct rdb_load *load, struct rdb_in *in, uint8_t *lp,
+                                     struct value *v) {
+    bool in_order;
+    if (lp == NULL) return RDB_LOAD_FAILED;
+    size_t members = listpack_count(lp) / 2;
+    if (members == 0) {
+        listpack_free(lp);
+        return RDB_LOAD_EMPTY;
+    }
+    if (!look_at_pairs(lp, &in_order)) {
+        listpack_free(lp);
+        fail_score(in);
+        return RDB_LOAD_FAILED;
+    }
+    if (in_order) {
+        *v = (struct value){ENC_ZSET_LISTPACK, lp};
+        tzset_expect(v, members, load->limits);
+    } else {
+        *v = sorted(lp, load->limits);
+        listpack_free(lp);
+    }
+    return RDB_LOADED;
+}
+
+enum rdb_loaded rdb_load__zset(struct rdb_load *load, struct rdb_in *in, uint8_t type,
+                               struct value *v) {
+    switch (type) {
+    case RDB_ZSET: return load_members(load, in, true, v);
+    case RDB_ZSET_2: return load_members(load, in, false, v);
+    case RDB_ZSET_ZIPLIST: return take_listpack(load, in, rdb_load__ziplist(load, in, 2, true), v);
+    default: return take_listpack(load, in, rdb_load__listpack(load, in, 2, true), v);
+    }
+}
