@@ -3,10 +3,12 @@
 // The floor: what a request costs below any cache. A server on torc's own io backends that finds
 // the commands in what arrives and answers a constant of the size that torc's reply would have: no
 // hash, no table, no key, no value. What is left is the kernel's share and the least that any
-// server must do, so bench/compare shows torc as a multiple of it. One thread. It works in passes,
-// as a shard does: all events of a poll, then one send for each connection that has replies. Short
-// constants are put together by copying, a reply that is alone and any large one is sent where it
-// lies. Invariant: a constant never changes after it was made, so a send may refer to it.
+// server must do, so bench/compare shows torc as a multiple of it. With --values it has so many
+// constants and answers each GET with another one, which is in no cache, like the values of many
+// keys. One thread. It works in passes, as a shard does: all events of a poll, then one send for
+// each connection that has replies. Short constants are put together by copying, a reply that is
+// alone and any large one is sent where it lies. Invariant: a constant never changes after it was
+// made, so a send may refer to it.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #define VALUE_MAX  (512u << 20)
 #define BACKLOG    511
 #define PIECES_MIN 4
+#define SCATTER    UINT64_C(2654435761) // a prime: consecutive numbers end up far apart
 
 /** A part of the replies: a constant, or the next n bytes of the connection's buffer. */
 struct piece {
@@ -46,7 +49,9 @@ struct client {
 
 struct floor {
     struct io *io;
-    struct buf get;
+    struct buf get;    // replies to GET, one behind the other
+    size_t get_length; // of one
+    uint64_t values, asked;
     struct buf *mget[MGET_MAX + 1]; // made when first asked for
     struct client *dirty;
 };
@@ -74,11 +79,17 @@ static void answer(struct client *c, const char *p, size_t n) {
     last->n += n;
 }
 
+/** The reply to the next GET. */
+static const char *next_value(struct floor *f) {
+    if (f->values == 1) return f->get.p;
+    return f->get.p + f->asked++ * SCATTER % f->values * f->get_length;
+}
+
 static const struct buf *mget_reply(struct floor *f, uint32_t keys) {
     if (f->mget[keys] == NULL) {
         struct buf *b = mem_calloc(sizeof *b);
         buf_printf(b, "*%u\r\n", keys);
-        for (uint32_t i = 0; i < keys; i++) buf_append(b, f->get.p, f->get.len);
+        for (uint32_t i = 0; i < keys; i++) buf_append(b, f->get.p, f->get_length);
         f->mget[keys] = b;
     }
     return f->mget[keys];
@@ -87,7 +98,7 @@ static const struct buf *mget_reply(struct floor *f, uint32_t keys) {
 static void execute(struct floor *f, struct client *c, const struct scan_command *command) {
     static const char ok[] = "+OK\r\n", pong[] = "+PONG\r\n", too_many[] = "-ERR too many keys\r\n";
     switch (command->kind) {
-    case SCAN_GET: answer(c, f->get.p, f->get.len); break;
+    case SCAN_GET: answer(c, next_value(f), f->get_length); break;
     case SCAN_SET:
     case SCAN_OTHER: answer(c, ok, sizeof ok - 1); break;
     case SCAN_PING: answer(c, pong, sizeof pong - 1); break;
@@ -200,11 +211,12 @@ struct settings {
     uint16_t port;
     const char *path, *backend;
     size_t value_size;
+    uint64_t values;
 };
 
 static void usage(void) {
     fputs("usage: torc-floor [--port N] [--unix-socket PATH] [--io-backend auto|io_uring|epoll]\n"
-          "                  [--value-size BYTES]\n"
+          "                  [--value-size BYTES] [--values N]\n"
           "Answers GET, SET and MGET with constants on 127.0.0.1 (6379): what a request costs\n"
           "below any cache. bench/compare starts it.\n",
           stderr);
@@ -219,29 +231,36 @@ static uint64_t number_at_most(const char *text, uint64_t max) {
 }
 
 static void read_settings(struct settings *s, int argc, char **argv) {
-    static const struct option options[] = {{"port", required_argument, NULL, 'p'},
-                                            {"unix-socket", required_argument, NULL, 'u'},
-                                            {"io-backend", required_argument, NULL, 'b'},
-                                            {"value-size", required_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
-    *s = (struct settings){.port = 6379, .backend = "auto", .value_size = 32};
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},       {"unix-socket", required_argument, NULL, 'u'},
+        {"io-backend", required_argument, NULL, 'b'}, {"value-size", required_argument, NULL, 'v'},
+        {"values", required_argument, NULL, 'n'},     {NULL, 0, NULL, 0}};
+    *s = (struct settings){.port = 6379, .backend = "auto", .value_size = 32, .values = 1};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'p': s->port = (uint16_t)number_at_most(optarg, UINT16_MAX); break;
         case 'u': s->path = optarg; break;
         case 'b': s->backend = optarg; break;
         case 'v': s->value_size = number_at_most(optarg, VALUE_MAX); break;
+        case 'n': s->values = number_at_most(optarg, UINT32_MAX); break;
         default: usage();
         }
     }
-    if (optind != argc) usage();
+    if (optind != argc || s->values == 0) usage();
 }
 
-static void make_value(struct floor *f, size_t n) {
-    buf_printf(&f->get, "$%zu\r\n", n);
-    memset(buf_reserve(&f->get, n), 'x', n);
-    f->get.len += n;
-    buf_append_text(&f->get, "\r\n");
+static void make_values(struct floor *f, size_t n, uint64_t values) {
+    char head[32];
+    size_t head_length = (size_t)snprintf(head, sizeof head, "$%zu\r\n", n);
+    f->values = values;
+    f->get_length = head_length + n + 2;
+    buf_reserve(&f->get, f->get_length * values);
+    for (uint64_t i = 0; i < values; i++) {
+        buf_append(&f->get, head, head_length);
+        memset(buf_reserve(&f->get, n), 'x', n);
+        f->get.len += n;
+        buf_append_text(&f->get, "\r\n");
+    }
 }
 
 int main(int argc, char **argv) {
@@ -261,7 +280,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "torc-floor: %s\n", error);
         return 1;
     }
-    make_value(&f, settings.value_size);
+    make_values(&f, settings.value_size, settings.values);
     rc = io_create(&f.io, settings.backend, &options, &reason);
     for (int i = 0; rc == 0 && i < listeners.count; i++)
         rc = io_listen(f.io, listeners.fds[i], listeners.is_unix[i]);

@@ -89,7 +89,7 @@ class Server:
         self.socket = os.path.join(self.dir, "s.sock") if scenario.unix else None
         self.version = ""
         argv = kind.argv(scenario.unix, port=port, dir=self.dir, shards=scenario.shards,
-                         value_size=scenario.value_size,
+                         keys=scenario.keys, value_size=scenario.value_size,
                          socket=os.path.join(self.dir, "s.sock"))
         self.log_path = os.path.join(self.dir, "server.log")
         self.process = None

@@ -36,10 +36,10 @@ def floor(request, tmp_path):
     """Starts floors: floor(value_size) gives a function that opens a connection."""
     running = []
 
-    def start(value_size, unix=False):
+    def start(value_size, unix=False, values=1):
         port, path = free_port(), str(tmp_path / "floor.sock")
-        argv = [FLOOR, "--port", str(port), "--value-size", str(value_size), "--io-backend",
-                request.param]
+        argv = [FLOOR, "--port", str(port), "--value-size", str(value_size), "--values",
+                str(values), "--io-backend", request.param]
         running.append(subprocess.Popen(argv + (["--unix-socket", path] if unix else [])))
 
         def connect():
@@ -84,6 +84,13 @@ def test_a_pipeline_is_answered_in_order(floor, size):
     with floor(size)() as s:
         s.sendall(sent * 50)
         expect(s, replies * 50)
+
+
+def test_each_get_has_a_value_of_its_own(floor):
+    """With several values every answer is one of them, whole."""
+    with floor(300, values=7)() as s:
+        s.sendall(request(b"GET", b"k") * 50)
+        expect(s, bulk(300) * 50)
 
 
 def test_requests_may_be_cut_anywhere(floor):
