@@ -54,7 +54,10 @@ struct config {
     struct config_output_limit output_limit[CONFIG_CLIENT_CLASSES];
     bool daemonize;
     char *pidfile, *logfile, *dir;
-    int loglevel; // enum log_level
+    char *dbfilename;       // of the snapshot, in dir
+    int rdb_unknown;        // enum config_unknown: what becomes of what a file has and torc has not
+    int64_t key_load_delay; // microseconds for each key that is loaded; negative: see its row
+    int loglevel;           // enum log_level
     bool always_show_logo;
     int64_t hz;
     int64_t maxmemory;    // bytes; 0: no limit
@@ -83,6 +86,7 @@ enum config_maxmemory_policy {
     CONFIG_ALLKEYS_RANDOM,
     CONFIG_NOEVICTION
 };
+enum config_unknown { CONFIG_UNKNOWN_REFUSE, CONFIG_UNKNOWN_SKIP };
 enum config_enable { CONFIG_ENABLE_NO, CONFIG_ENABLE_YES, CONFIG_ENABLE_LOCAL };
 
 /** All defaults. One reference, the caller's. */

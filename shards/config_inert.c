@@ -102,12 +102,6 @@ static bool check_replicaof(const struct slice *words, size_t count, struct buf 
     return true;
 }
 
-static bool check_base_name(const struct slice *words, size_t count, struct buf *error) {
-    ASSERT(count == 1);
-    if (memchr(words[0].p, '/', words[0].n) == NULL) return true;
-    return fail(error, "dbfilename can't be a path, just a filename");
-}
-
 static bool check_append_name(const struct slice *words, size_t count, struct buf *error) {
     ASSERT(count == 1);
     if (words[0].n > 0 && memchr(words[0].p, '/', words[0].n) == NULL) return true;
@@ -207,7 +201,6 @@ static const struct config__row rows[] = {
     INERT(BOOL, "rdbcompression", "yes", 0, NO_FILES),
     INERT(BOOL, "rdb-save-incremental-fsync", "yes", 0, NO_FILES),
     INERT(BOOL, "rdbchecksum", "yes", CONFIG__IMMUTABLE, NO_FILES),
-    INERT(STRING, "dbfilename", "dump.rdb", CONFIG__PROTECTED, NO_FILES, .check = check_base_name),
     INERT(ENUM, "sanitize-dump-payload", "no", 0, "payloads of RESTORE are always checked",
           .words = sanitize_words),
     INERT(BOOL, "appendonly", "no", 0, NO_FILES),
@@ -320,7 +313,6 @@ static const struct config__row rows[] = {
     INERT(BOOL, "use-exit-on-panic", "no", CONFIG__HIDDEN, TEST_AID),
     INERT(BOOL, "aof-disable-auto-gc", "no", CONFIG__HIDDEN, TEST_AID),
     INERT(NUMBER, "rdb-key-save-delay", "0", CONFIG__HIDDEN, TEST_AID, RANGE(INT32_MIN, INT32_MAX)),
-    INERT(NUMBER, "key-load-delay", "0", CONFIG__HIDDEN, TEST_AID, RANGE(INT32_MIN, INT32_MAX)),
     INERT(NUMBER, "watchdog-period", "0", CONFIG__HIDDEN, TEST_AID, RANGE(0, INT32_MAX)),
     INERT(NUMBER, "cluster-ping-interval", "0", CONFIG__HIDDEN, TEST_AID, RANGE(0, INT64_MAX)),
     INERT(NUMBER, "loading-process-events-interval-bytes", "2097152", CONFIG__HIDDEN, TEST_AID,

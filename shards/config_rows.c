@@ -15,6 +15,7 @@ static const char *const pipeline_order_words[] = {"strict", "relaxed", NULL};
 static const char *const loglevel_words[] = {"debug",   "verbose", "notice",
                                              "warning", "nothing", NULL};
 static const char *const enable_words[] = {"no", "yes", "local", NULL};
+static const char *const unknown_words[] = {"refuse", "skip", NULL};
 static const char *const policy_words[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                            "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
                                            "allkeys-random", "noeviction",   NULL};
@@ -35,6 +36,13 @@ static bool check_host(struct slice text, const char *others, const char *length
         if (!is_letter_or_digit(text.p[i]) && strchr(others, text.p[i]) == NULL) wrong = text_error;
     if (wrong != NULL) buf_append_text(error, wrong);
     return wrong == NULL;
+}
+
+static bool check_base_name(const struct slice *words, size_t count, struct buf *error) {
+    ASSERT(count == 1);
+    if (memchr(words[0].p, '/', words[0].n) == NULL) return true;
+    buf_append_text(error, "dbfilename can't be a path, just a filename");
+    return false;
 }
 
 static bool check_announced_hostname(const struct slice *words, size_t count, struct buf *error) {
@@ -122,6 +130,12 @@ static const struct config__row rows[] = {
           "file to log to; empty: standard output"),
     ACTED(ENUM, "loglevel", "notice", 0, loglevel, "how much is logged", .words = loglevel_words),
     ACTED(DIR, "dir", ".", CONFIG__PROTECTED, dir, "working directory"),
+    ACTED(STRING, "dbfilename", "dump.rdb", CONFIG__PROTECTED, dbfilename,
+          "file in dir that is loaded at the start", .check = check_base_name),
+    ACTED(ENUM, "rdb-unknown", "refuse", CONFIG__OWN, rdb_unknown,
+          "what becomes of a file that holds functions, values of modules or of types that torc "
+          "does not know; skip: the rest is loaded, and the log says what was left out",
+          .words = unknown_words),
     ACTED(BOOL, "always-show-logo", "no", CONFIG__IMMUTABLE, always_show_logo,
           "show the logo at the start also when the log is not a terminal"),
     ACTED(NUMBER, "hz", "10", CONFIG__HZ, hz,
@@ -178,6 +192,10 @@ static const struct config__row rows[] = {
           "most bytes of a stream's node; 0: no limit", RANGE(0, INT64_MAX)),
     ACTED(NUMBER, "stream-node-max-entries", "100", 0, limits.stream_node_max_entries,
           "most entries of a stream's node; 0: no limit", RANGE(0, INT64_MAX)),
+    ACTED(NUMBER, "key-load-delay", "0", CONFIG__HIDDEN, key_load_delay,
+          "for tests: microseconds to wait for each key that is loaded; negative: for one "
+          "microsecond, at one key in so many",
+          RANGE(INT32_MIN, INT32_MAX)),
     ACTED(ENUM, "enable-debug-command", "no", CONFIG__IMMUTABLE, enable_debug_command,
           "who may use DEBUG; local: clients of this host", .words = enable_words),
     ACTED(ENUM, "enable-protected-configs", "no", CONFIG__IMMUTABLE, enable_protected_configs,

@@ -298,9 +298,17 @@ static bool has_memory(struct connection *conn, const struct command *spec) {
     return false;
 }
 
+/** Whether the command may be run although a file is being loaded; if not, it has been refused. */
+static bool is_for_loading(struct connection *conn, const struct command *spec) {
+    bool may = (spec->flags & COMMAND_LOADING) != 0;
+    if (conn->in_multi && strcmp(spec->name, "exec") == 0) may = multi_is_for_loading(conn->multi);
+    if (!may) refuse(conn, spec, "LOADING Redis is loading the dataset in memory");
+    return may;
+}
+
 /** Reasons not to start any command now. */
 static bool must_wait(struct connection *conn) {
-    if (unlikely(conn->shard->outbox_full)) connection_stall(conn, STALL_OUTBOX);
+    if (unlikely(conn->shard->gates & GATE_OUTBOX)) connection_stall(conn, STALL_OUTBOX);
     if (unlikely(connection_owed_bytes(conn) >= CONNECTION_OUTPUT_HIGH))
         connection_stall(conn, STALL_OUTPUT);
     if (unlikely(conn->owed >= CONNECTION_OWED_MAX)) connection_stall(conn, STALL_DRAIN);
@@ -316,7 +324,7 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
     const struct shard *s = conn->shard;
     return p->spec && at &&
            (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
-            (uint32_t)!conn->authenticated | (uint32_t)s->outbox_full) == 0 &&
+            (uint32_t)!conn->authenticated | s->gates) == 0 &&
            (!connection_is_node(conn) || (p->hashed_arg && at == s)) && s->pause_until_ms == 0 &&
            connection_unsent(conn) < CONNECTION_OUTPUT_HIGH &&
            (likely(s->eviction.limit == 0) || !(p->spec->flags & COMMAND_DENYOOM) ||
@@ -357,6 +365,7 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     }
     if (unlikely(connection_is_node(conn)) && !cluster_admits(conn, p)) return true;
     if (unlikely(must_be_lent(s, p))) p->shard = SHARD_SEVERAL;
+    if (unlikely(s->gates & GATE_LOADING) && !is_for_loading(conn, spec)) return true;
     bool several = p->shard == SHARD_SEVERAL;
     const struct session_handler *handler =
         unlikely(spec->where == WHERE_SESSION) ? session_handler(spec) : NULL;

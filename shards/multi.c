@@ -31,6 +31,7 @@ struct multi {
     bool spoiled;              // an error while queueing
     bool write;                // a write is queued
     bool denyoom;              // a command that full memory refuses is queued
+    bool denyload;             // the same for a load
     bool session;              // a session command is queued
     bool everything;           // a command that needs every keyspace is queued
     bool many_dbs;             // keys may be in several databases
@@ -65,6 +66,8 @@ bool multi_is_one_slot(const struct multi *m) {
 }
 
 bool multi_takes_memory(const struct multi *m) { return m->denyoom; }
+
+bool multi_is_for_loading(const struct multi *m) { return !m->denyload; }
 
 int multi_count(const struct multi *m) { return m ? m->count : 0; }
 
@@ -124,6 +127,7 @@ static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
     *q = (struct queued){p->spec, p->argc, copy_arguments(m, p)};
     m->write |= (p->spec->flags & COMMAND_WRITE) != 0;
     m->denyoom |= (p->spec->flags & COMMAND_DENYOOM) != 0;
+    m->denyload |= (p->spec->flags & COMMAND_LOADING) == 0;
     m->session |= p->spec->where == WHERE_SESSION;
     m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR ||
                      command_roams(p->spec, p->argc, p->argv);

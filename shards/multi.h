@@ -30,6 +30,8 @@ bool multi_writes(const struct multi *m);
 bool multi_is_one_slot(const struct multi *m);
 /** Whether a command is queued that full memory refuses. */
 bool multi_takes_memory(const struct multi *m);
+/** Whether all that is queued may be run while a file is being loaded. */
+bool multi_is_for_loading(const struct multi *m);
 int multi_count(const struct multi *m);
 size_t multi_memory(const struct multi *m);
 /** Whether EXEC is under way on it (a session command in it may wait for work). */

@@ -24,6 +24,7 @@
 #include "shards/cluster.h"
 #include "shards/cpus.h"
 #include "shards/lazyfree.h"
+#include "shards/loading.h"
 #include "shards/loop.h"
 #include "shards/session.h"
 
@@ -37,6 +38,8 @@ struct server {
     uint32_t nshards, started;
     pthread_barrier_t ready;
     _Atomic bool abandoned;
+    bool loads;            // a file, at the start
+    _Atomic bool unloaded; // the dataset could not be loaded
 };
 
 /**
@@ -154,6 +157,69 @@ static void make_fleet(struct server *sv) {
     mem_free(cpus);
 }
 
+static const char logo[] = "\n"
+                           "   __                      torc " TORC_VERSION "\n"
+                           "  / /____  __________      a Redis-compatible cache,\n"
+                           " / __/ _ \\/ ___/ ___/      one shard for each core\n"
+                           "/ /_/ (_) / /  / /__\n"
+                           "\\__/\\___/_/   \\___/\n\n";
+
+static void announce(const struct server *sv) {
+    const struct config *c = sv->config;
+    if (c->always_show_logo || (c->logfile[0] == '\0' && isatty(STDOUT_FILENO))) {
+        fputs(logo, stdout);
+        fflush(stdout);
+    }
+    const char *reason = sv->loops[0].io_reason;
+    if (reason) log_line(LOG_NOTICE, "io_uring is not used: %s; epoll serves instead", reason);
+    log_line(LOG_NOTICE, "torc %s, %u shard%s, io backend %s, pid %d", TORC_VERSION, sv->nshards,
+             sv->nshards == 1 ? "" : "s", sv->loops[0].io_name, (int)getpid());
+    if (c->shard_ports)
+        log_line(LOG_NOTICE, "Each shard is a cluster node on a port of its own: %lld to %lld",
+                 (long long)cluster_port(c, 0), (long long)cluster_port(c, sv->nshards - 1));
+}
+
+static void log_ready(const struct config *c) {
+    if (c->port > 0)
+        log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
+    if (c->unixsocket[0] != '\0')
+        log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
+}
+
+/** The load of the start is over; on shard 0's thread. */
+static void loading_ended(struct shard *home, void *context, enum loading_end end) {
+    struct server *sv = context;
+    if (end == LOADING_GOOD) {
+        log_ready(home->config);
+        return;
+    }
+    if (end == LOADING_CANCELLED) return;
+    log_line(LOG_WARN, "The dataset could not be loaded: nothing is served in its place");
+    atomic_store(&sv->unloaded, true);
+    on_shutdown(sv->fleet);
+}
+
+/** Begins to load the snapshot, if there is one. False: that is not possible; the log says why. */
+static bool begin_loading(struct server *sv) {
+    const struct config *c = sv->config;
+    struct buf path = {0};
+    buf_printf(&path, "%s/%s", c->dir, c->dbfilename);
+    buf_append_char(&path, '\0');
+    struct loading_options options = {.path = path.p,
+                                      .hold = true,
+                                      .skip_unknown = c->rdb_unknown == CONFIG_UNKNOWN_SKIP,
+                                      .delay_us = c->key_load_delay,
+                                      .ended = loading_ended,
+                                      .context = sv};
+    bool none = c->dbfilename[0] == '\0' || (access(path.p, F_OK) != 0 && errno == ENOENT);
+    int error = none ? 0 : loading_start(sv->fleet, &options);
+    sv->loads = !none;
+    if (error < 0)
+        log_line(LOG_WARN, "The dataset in %s can't be loaded: %s", path.p, strerror(-error));
+    buf_free(&path);
+    return error == 0;
+}
+
 /**
  * Starts the threads and waits until each has made its io. False: some could not; all are ending.
  */
@@ -181,41 +247,19 @@ static bool start_threads(struct server *sv) {
         good = false;
     }
     sv->fleet->io_reason = sv->loops[0].io_reason;
+    if (good) announce(sv);
+    // Before anybody is served: nobody is to see a part of the dataset.
+    if (good) good = begin_loading(sv);
     atomic_store(&sv->abandoned, !good);
     pthread_barrier_wait(&sv->ready);
     return good;
 }
 
-static const char logo[] = "\n"
-                           "   __                      torc " TORC_VERSION "\n"
-                           "  / /____  __________      a Redis-compatible cache,\n"
-                           " / __/ _ \\/ ___/ ___/      one shard for each core\n"
-                           "/ /_/ (_) / /  / /__\n"
-                           "\\__/\\___/_/   \\___/\n\n";
-
-static void announce(const struct server *sv) {
-    const struct config *c = sv->config;
-    if (c->always_show_logo || (c->logfile[0] == '\0' && isatty(STDOUT_FILENO))) {
-        fputs(logo, stdout);
-        fflush(stdout);
-    }
-    const char *reason = sv->loops[0].io_reason;
-    if (reason) log_line(LOG_NOTICE, "io_uring is not used: %s; epoll serves instead", reason);
-    log_line(LOG_NOTICE, "torc %s, %u shard%s, io backend %s, pid %d", TORC_VERSION, sv->nshards,
-             sv->nshards == 1 ? "" : "s", sv->loops[0].io_name, (int)getpid());
-    if (c->port > 0)
-        log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
-    if (c->shard_ports)
-        log_line(LOG_NOTICE, "Each shard is a cluster node on a port of its own: %lld to %lld",
-                 (long long)cluster_port(c, 0), (long long)cluster_port(c, sv->nshards - 1));
-    if (c->unixsocket[0] != '\0')
-        log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
-}
-
-static void wait_for_signal(const sigset_t *signals) {
+static void wait_for_signal(const struct server *sv, const sigset_t *signals) {
     int number;
     while (sigwait(signals, &number) == 0) {
         if (number == SIGHUP) continue; // as Redis: a closed terminal does not end a server
+        if (atomic_load(&sv->unloaded)) return;
         log_line(LOG_NOTICE, "Received %s, shutting down",
                  number == SIGINT ? "SIGINT" : "SIGTERM or SHUTDOWN");
         return;
@@ -283,9 +327,9 @@ static int serve(struct server *sv, const sigset_t *signals) {
         if (good) {
             mem_publish(0);
             eviction_warn_if_over(sv->config->maxmemory);
-            announce(sv);
-            wait_for_signal(signals);
-            status = 0;
+            if (!sv->loads) log_ready(sv->config);
+            wait_for_signal(sv, signals);
+            status = atomic_load(&sv->unloaded) ? 1 : 0;
         }
         stop_threads(sv);
         lazyfree_stop();

@@ -34,8 +34,10 @@ static const char *const help[] = {
     "    Items of this many bytes get a node to themselves, in lists that become large from now "
     "on;",
     "    0: as usual (1 GiB).",
-    "RELOAD",
-    "    Refused: there are no snapshots yet.",
+    "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+    "    Save the dataset, empty it, and load it from the file; without what is told to be left "
+    "out.",
+    "    MERGE: keys of the file replace those that are there.",
     "SET-ACTIVE-EXPIRE (0|1)",
     "    Whether expired keys are looked for in the background.",
     "SLEEP <seconds>",
@@ -121,8 +123,8 @@ void session_debug(struct session_call *call) {
         reply_int(call->reply, glob_match(call->argv[2], call->argv[3], false));
     } else if (call->argc == 3 && slice_is(word, "quicklist-packed-threshold")) {
         set_plain_min(call);
-    } else if (call->argc == 2 && slice_is(word, "reload")) {
-        reply_error(call->reply, "ERR DEBUG RELOAD needs snapshots, which torc does not have yet");
+    } else if (slice_is(word, "reload")) {
+        session__debug_reload(call);
     } else if (session__debug_keys(call)) {
         return;
     } else if (call->argc == 2 && slice_is(word, "change-repl-id")) {

@@ -14,6 +14,7 @@
 #include "shards/cluster.h"
 #include "shards/config.h"
 #include "shards/lazyfree.h"
+#include "shards/loading.h"
 #include "shards/session_info.h"
 #include "shards/session_shared.h"
 
@@ -163,8 +164,22 @@ static void write_memory(const struct info *info, struct buf *out) {
     put(out, "lazyfreed_objects", lazyfree_done());
 }
 
+/** What there is to say of a load while one is under way. */
+static void write_loading(const struct loading_info *load, struct buf *out) {
+    double part =
+        load->total_bytes > 0 ? (double)load->loaded_bytes / (double)load->total_bytes : 0;
+    put(out, "loading_start_time", (uint64_t)load->started_s);
+    put(out, "loading_total_bytes", load->total_bytes);
+    put(out, "loading_rdb_used_mem", load->used_memory);
+    put(out, "loading_loaded_bytes", load->loaded_bytes);
+    buf_printf(out, "loading_loaded_perc:%.2f\r\n", part * 100);
+    put(out, "loading_eta_seconds", (uint64_t)load->eta_s);
+}
+
 static void write_persistence(const struct info *info, struct buf *out) {
-    put(out, "loading", 0);
+    struct loading_info load;
+    loading_info(info->home, &load);
+    put(out, "loading", load.on);
     put(out, "async_loading", 0);
     put(out, "rdb_changes_since_last_save", info->total.keyspace.dirty);
     put(out, "rdb_bgsave_in_progress", 0);
@@ -173,6 +188,8 @@ static void write_persistence(const struct info *info, struct buf *out) {
     put_text(out, "rdb_last_bgsave_time_sec", "-1");
     put_text(out, "rdb_current_bgsave_time_sec", "-1");
     put(out, "rdb_saves", 0);
+    put(out, "rdb_last_load_keys_expired", load.keys_expired);
+    put(out, "rdb_last_load_keys_loaded", load.keys_loaded);
     put(out, "aof_enabled", 0);
     put(out, "aof_rewrite_in_progress", 0);
     put(out, "aof_rewrite_scheduled", 0);
@@ -180,6 +197,7 @@ static void write_persistence(const struct info *info, struct buf *out) {
     put_text(out, "aof_current_rewrite_time_sec", "-1");
     put_text(out, "aof_last_bgrewrite_status", "ok");
     put_text(out, "aof_last_write_status", "ok");
+    if (load.on) write_loading(&load, out);
 }
 
 // ---- stats -------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ void session__wrong_subcommand(struct session_call *call, const char *container)
 void session__finish_ok(struct fanout *f, struct reply *reply);
 /** DEBUG's subcommands that look at keys; false: it is none of them, and nothing was done. */
 bool session__debug_keys(struct session_call *call);
+/** DEBUG RELOAD. */
+void session__debug_reload(struct session_call *call);
 /** Whether the client is on this host (Unix socket or loopback address). */
 bool session__is_local(const struct connection *conn);
 /** The replication id (40 hex digits and a zero byte); `change`: a new one. Any thread. */

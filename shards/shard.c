@@ -21,6 +21,7 @@
 #include "shards/connection.h"
 #include "shards/fanout.h"
 #include "shards/lazyfree.h"
+#include "shards/loading.h"
 #include "shards/multi.h"
 #include "shards/notes.h"
 #include "shards/request.h"
@@ -283,7 +284,7 @@ static void flush_messages(struct shard *s) {
         }
         full |= o->len > 0;
     }
-    s->outbox_full = full;
+    s->gates = (s->gates & ~(uint32_t)GATE_OUTBOX) | (full ? GATE_OUTBOX : 0);
     if (!published && !s->progressed) return;
     // Pairs with the fence in shard_sleep_begin: either we see that the peer sleeps, or it sees
     // our words.
@@ -477,7 +478,7 @@ static void show_keys(struct shard *s) {
 }
 
 static void expire(struct shard *s, bool busy) {
-    if (!s->expire_pending || s->intents.lent) return;
+    if (!s->expire_pending || s->intents.lent || s->loading) return;
     s->expire_pending = keyspace_expire_step(s->keyspace, s->now_ms,
                                              busy ? EXPIRE_BUDGET_BUSY : EXPIRE_BUDGET_IDLE);
 }
@@ -511,6 +512,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     s->now_ms = wall_us / 1000;
     s->now_ns = mono_ns;
     s->stats.passes++;
+    loading_look(s);
     if (s->fleet->nshards > 1) receive_all(s);
     handle_events(s, events, count);
     if (unlikely(notes_waiting(s))) notes_run(s);
@@ -518,29 +520,33 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (!is_settled(s)) shard_settle(s);
     if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
     end_pause_if_due(s);
+    if (unlikely(s->loading != NULL)) loading_pass(s);
     timers_run(&s->timers, s->now_ns);
     if (s->now_ns >= s->next_tick_ns) tick(s);
     tend_memory(s, count > 0 || s->resumable != NULL);
     if (s->resumable) resume_all(s);
     expire(s, count > 0 || s->resumable != NULL);
     free_flushed(s, count > 0 || s->resumable != NULL);
-    if (s->eviction.limit != 0) eviction_step(s);
+    if (s->eviction.limit != 0 && !s->loading) eviction_step(s);
     if (!is_settled(s)) shard_settle(s);
     if (s->fleet->nshards > 1) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
     visit_leave(s);
     if (s->dirty) finish_connections(s);
-    bool was_full = s->outbox_full;
+    bool was_full = s->gates & GATE_OUTBOX;
     flush_messages(s);
-    if (was_full && !s->outbox_full)
+    if (was_full && !(s->gates & GATE_OUTBOX))
         for (struct connection *conn = s->connections.first; conn; conn = conn->next)
             connection_unstall(conn, STALL_OUTBOX);
     visit_leave(s);
 }
 
 int64_t shard_sleep_ns(struct shard *s) {
-    if (s->resumable || s->dirty || s->outbox_full || s->stopping) return s->stopping ? 1000000 : 0;
-    if (!s->intents.lent && (s->expire_pending || s->keyspace->flushed)) return 0;
+    if (s->resumable || s->dirty || (s->gates & GATE_OUTBOX) || s->stopping)
+        return s->stopping ? 1000000 : 0;
+    if (s->loading && loading_is_due(s)) return 0;
+    bool due = (s->expire_pending && !s->loading) || s->keyspace->flushed;
+    if (due && !s->intents.lent) return 0;
     if (s->eviction.pending) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
@@ -578,7 +584,7 @@ void shard_sleep_end(struct shard *s) {
 
 bool shard_is_finished(const struct shard *s) {
     if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
-        s->blocked_count > 0 || notes_waiting(s))
+        s->blocked_count > 0 || s->loading || notes_waiting(s))
         return false;
     for (uint32_t to = 0; to < s->fleet->nshards; to++)
         if (s->outboxes[to].len > 0) return false;

@@ -29,6 +29,7 @@
 #define SHARD_HELD_INDEX_BITS 7
 
 struct connection;
+struct loading;
 struct note;
 struct request;
 struct shard;
@@ -62,6 +63,10 @@ struct fleet {
     _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction
     _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;    // of the latest connection
     _Atomic bool stop;
+    // Loading of a file (loading.h): how many have begun, the one under way, what came of the last.
+    _Atomic uint64_t loads;
+    struct loading *_Atomic loading;
+    _Atomic uint64_t load_keys, load_expired;
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
     // What administrators change, rarely, from any shard: under this lock.
     pthread_mutex_t admin_lock;
@@ -82,6 +87,12 @@ struct accepted {
     uint64_t id; // of the client: in the order of accepting
     int fd;
     enum accept_from from;
+};
+
+/** Why no command may simply be run. Bits of a shard. */
+enum shard_gate {
+    GATE_OUTBOX = 1,  // some words did not fit into the mailboxes: take no new work
+    GATE_LOADING = 2, // a file is being loaded: most commands are refused
 };
 
 struct connection_list {
@@ -106,7 +117,7 @@ struct shard {
     int64_t now_ns;         // monotonic clock of this pass
 
     struct outbox *outboxes;                // [shard]
-    bool outbox_full;                       // some words did not fit: take no new work
+    uint32_t gates;                         // enum shard_gate
     bool progressed;                        // a client has read, or left, in this pass
     struct request *held_first, *held_last; // runs of requests that wait: held.c
     struct request *held_index[1 << SHARD_HELD_INDEX_BITS];
@@ -128,10 +139,12 @@ struct shard {
     struct pieces *scratch_pieces; // ... and their long values
     struct keyspace *spare;        // an empty private keyspace for the next transaction
 
-    uint64_t shown_dirty; // the keyspace's change counter when the face's `keys` was set
-    bool active_expire;   // DEBUG SET-ACTIVE-EXPIRE
-    bool expire_pending;  // the last expiry step left something due
-    bool collecting;      // memory that other threads have freed is waiting to be taken back
+    struct loading *loading; // that this shard takes part in; NULL
+    uint64_t loads;          // of the fleet's, those it knows of
+    uint64_t shown_dirty;    // the keyspace's change counter when the face's `keys` was set
+    bool active_expire;      // DEBUG SET-ACTIVE-EXPIRE
+    bool expire_pending;     // the last expiry step left something due
+    bool collecting;         // memory that other threads have freed is waiting to be taken back
     bool stopping;
     int64_t pause_until_ms; // CLIENT PAUSE
     bool pause_writes_only;

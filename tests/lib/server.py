@@ -21,7 +21,8 @@ import time
 from . import resp
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TORC_ONLY = {"shards", "io-backend", "pipeline-order", "shard-pinning", "shard-ports"}
+TORC_ONLY = {"shards", "io-backend", "pipeline-order", "shard-pinning", "shard-ports",
+             "rdb-unknown"}
 START_SECONDS = 20 * resp.SLOW
 
 

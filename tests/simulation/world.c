@@ -293,7 +293,7 @@ static void report_stall(struct world *w) {
     for (uint32_t i = 0; i < w->nshards && n < 560; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, " s%u:parts=%u,lent=%d,held=%d,full=%d", i,
                       w->shards[i]->intents.parts, w->shards[i]->intents.lent,
-                      w->shards[i]->held_first != NULL, w->shards[i]->outbox_full);
+                      w->shards[i]->held_first != NULL, w->shards[i]->gates & GATE_OUTBOX);
     sim_fail(w, "stall:%s", text);
 }
 

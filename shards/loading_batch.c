@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Batches: records with a fixed head, then key and value, padded to eight bytes. Adding runs on the
+// loader's thread, applying on the shard's. Applying looks a few records ahead, so that the loads
+// of their buckets overlap. Invariant: `at` is at the beginning of a record, or at the end. Called
+// by loading.c and loading_thread.c.
+#include "shards/loading_batch.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/keyspace/access.h"
+
+#define AHEAD       16  // records whose buckets are loaded side by side
+#define RECORD_COST 128 // bytes that a record counts for beside its own
+
+/** What stands in front of a record's key and value. */
+struct head {
+    uint64_t key_bytes, value_bytes;
+    uint64_t offset; // of the value in the file
+    int64_t expire_ms;
+    uint32_t db;
+    int32_t idle_s; // -1: not told
+    int16_t freq;   // the same
+    uint8_t type;
+};
+
+// ---- batches -----------------------------------------------------------------------------------
+
+struct loading_batch *loading_batch_new(void) {
+    return mem_calloc(sizeof(struct loading_batch));
+}
+
+void loading_batch_free(struct loading_batch *b) {
+    if (!b) return;
+    buf_free(&b->bytes);
+    mem_free(b);
+}
+
+static size_t padded(size_t n) { return (n + 7) & ~(size_t)7; }
+
+void loading_batch_add(struct loading_batch *b, const struct rdb_record *r) {
+    size_t bytes = padded(sizeof(struct head) + r->key.n + r->value.n);
+    char *p = buf_reserve(&b->bytes, bytes);
+    struct head head = {.key_bytes = r->key.n,
+                        .value_bytes = r->value.n,
+                        .offset = r->offset,
+                        .expire_ms = r->expire_ms,
+                        .db = r->db,
+                        .idle_s = r->idle_s > INT32_MAX ? INT32_MAX : (int32_t)r->idle_s,
+                        .freq = r->freq > ACCESS_LFU_MAX ? ACCESS_LFU_MAX : (int16_t)r->freq,
+                        .type = r->type};
+    memcpy(p, &head, sizeof head);
+    if (r->key.n > 0) memcpy(p + sizeof head, r->key.p, r->key.n);
+    if (r->value.n > 0) memcpy(p + sizeof head + r->key.n, r->value.p, r->value.n);
+    b->bytes.len += bytes;
+}
+
+// ---- one record --------------------------------------------------------------------------------
+
+/** A record whose turn comes soon. */
+struct ahead {
+    const struct head *head;
+    struct key key;
+};
+
+static struct slice value_of(const struct ahead *r) {
+    return slice_of(r->key.text.p + r->key.text.n, r->head->value_bytes);
+}
+
+void loading_apply_fini(struct loading_apply *a) { rdb_load_fini(&a->load); }
+
+/** What was known of the key's use, as far as the policy in force can use it. */
+static uint32_t access_of(const struct loading_apply *a, const struct head *head) {
+    if (a->lfu)
+        return head->freq < 0 ? access_lfu_new(a->now_ms)
+                              : access_minutes(a->now_ms) << 8 | (uint32_t)head->freq;
+    uint32_t now = access_lru(a->now_ms);
+    return head->idle_s < 0 ? now : (now - (uint32_t)head->idle_s) & 0xffffff;
+}
+
+/** Puts the entry in its place. False: the key is there already. */
+static bool put(struct loading_apply *a, const struct ahead *r, struct entry *e) {
+    struct db *db = &a->keyspace->dbs[r->head->db];
+    struct table_ref ref = db_find(db, r->key);
+    if (ref.entry) {
+        if (!a->replace) {
+            entry_free(e);
+            return rdb_fault_set(
+                &a->fault, r->head->offset, "the key '%.*s' comes twice in database %u",
+                (int)(r->key.text.n < 100 ? r->key.text.n : 100), r->key.text.p, r->head->db);
+        }
+        entry_free(db_detach(db, r->key, ref));
+    }
+    entry_set_access(e, access_of(a, r->head));
+    db_attach(db, r->key, e);
+    a->loaded++;
+    return true;
+}
+
+/** Makes an entry of the record and keeps it, if it is to be kept. False: a fault. */
+static bool apply(struct loading_apply *a, const struct ahead *r) {
+    const struct head *head = r->head;
+    ASSERT(head->db < a->keyspace->ndbs);
+    struct slice value = value_of(r);
+    struct entry *e = NULL;
+    struct rdb_in in;
+    rdb_in_init(&in, value.p, value.n, head->offset);
+    switch (rdb_load_entry(&a->load, &in, head->type, r->key.text, head->expire_ms, &e)) {
+    case RDB_LOADED: break;
+    case RDB_LOAD_EMPTY: a->empty++; return true;
+    case RDB_LOAD_UNKNOWN:
+        if (a->skip_unknown) {
+            rdb_left_out_add(&a->left_out, &a->left_out.keys, r->key.text);
+            return true;
+        }
+        return rdb_fault_set(&a->fault, in.error_at, "%s; with rdb-unknown skip the rest is loaded",
+                             in.error);
+    case RDB_LOAD_FAILED: return rdb_fault_set(&a->fault, in.error_at, "%s", in.error);
+    }
+    if (in.at != in.end) {
+        entry_free(e);
+        return rdb_fault_set(&a->fault, head->offset, "a value does not end where it should");
+    }
+    if (head->expire_ms != ENTRY_NO_EXPIRE && head->expire_ms < a->now_ms) {
+        entry_free(e);
+        a->expired++;
+        return true;
+    }
+    return put(a, r, e);
+}
+
+// ---- steps -------------------------------------------------------------------------------------
+
+/**
+ * Finds the records from `at` on, at most AHEAD and until `budget` is used, and starts to load
+ * their buckets.
+ */
+static uint32_t look_ahead(const struct loading_apply *a, const struct loading_batch *b, size_t at,
+                           size_t budget, struct ahead *out) {
+    uint32_t n = 0;
+    for (size_t used = 0; n < AHEAD && at < b->bytes.len && (n == 0 || used < budget); n++) {
+        const char *p = b->bytes.p + at;
+        const struct head *head = (const struct head *)p;
+        size_t bytes = padded(sizeof *head + head->key_bytes + head->value_bytes);
+        out[n].head = head;
+        out[n].key = key_of(a->keyspace, slice_of(p + sizeof *head, head->key_bytes));
+        table_prefetch(&a->keyspace->dbs[head->db].table, out[n].key.hash);
+        used += bytes + RECORD_COST;
+        at += bytes;
+    }
+    return n;
+}
+
+enum loading_step loading_apply_step(struct loading_apply *a, struct loading_batch *b,
+                                     size_t budget) {
+    struct ahead records[AHEAD];
+    for (size_t left = budget; left > 0 && b->at < b->bytes.len;) {
+        uint32_t n = look_ahead(a, b, b->at, left, records);
+        for (uint32_t i = 0; i < n; i++) {
+            if (!apply(a, &records[i])) return LOADING_STEP_FAILED;
+            const struct head *head = records[i].head;
+            size_t bytes = padded(sizeof *head + head->key_bytes + head->value_bytes);
+            b->at += bytes;
+            left -= left > bytes + RECORD_COST ? bytes + RECORD_COST : left;
+        }
+    }
+    return b->at < b->bytes.len ? LOADING_STEP_MORE : LOADING_STEP_DONE;
+}
