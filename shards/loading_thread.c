@@ -221,9 +221,8 @@ static void log_end(const struct loading *l) {
         log_line(LOG_WARN,
                  "Left out of %s: %llu keys of unknown types, %llu libraries of functions, "
                  "%llu parts of modules, %llu other things%s%s%s",
-                 l->name, (ull)out->keys, (ull)out->functions, (ull)out->modules,
-                 (ull)out->others, out->names[0] ? ": " : "", out->names,
-                 out->more ? ", ..." : "");
+                 l->name, (ull)out->keys, (ull)out->functions, (ull)out->modules, (ull)out->others,
+                 out->names[0] ? ": " : "", out->names, out->more ? ", ..." : "");
 }
 
 static enum loading_end find_end(const struct loading *l, bool checked) {
