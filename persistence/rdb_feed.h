@@ -2,8 +2,8 @@
 //
 // From a file's items to the records that are to be loaded, by the rules of loading: which
 // databases there are, and what becomes of what torc does not know (functions, types, data of
-// modules). What is left out is counted, and named as far as there is room; what refuses the file is
-// a fault, with its place. For the loading of a server, and for the check before it. Owned by its
+// modules). What is left out is counted, and named as far as there is room; what refuses the file
+// is a fault, with its place. For the loading of a server, and the check before it. Owned by its
 // caller, one thread. Invariant: a fault has a text.
 #ifndef TORC_PERSISTENCE_RDB_FEED_H
 #define TORC_PERSISTENCE_RDB_FEED_H
