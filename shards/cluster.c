@@ -79,10 +79,23 @@ static void refuse(struct connection *conn, const struct command *spec, bool end
     connection_reply_end(conn, &r);
 }
 
+/** The slot of shard channels, which are no keys but live in slots as these do. */
+static uint32_t common_slot_of_channels(const struct parsed *p) {
+    uint32_t slot = NO_SLOT;
+    int last = p->spec->last_key < 0 ? p->argc + p->spec->last_key : p->spec->last_key;
+    for (int i = p->spec->first_key; i <= last; i++) {
+        uint32_t of_channel = hash_slot(p->argv[i]);
+        if (slot != NO_SLOT && slot != of_channel) return SEVERAL_SLOTS;
+        slot = of_channel;
+    }
+    return slot;
+}
+
 /** The slot that all keys of a command are of, or NO_SLOT, or SEVERAL_SLOTS. */
 static uint32_t common_slot(const struct parsed *p) {
     struct key_list keys;
     uint32_t slot = NO_SLOT;
+    if (p->spec->flags & COMMAND_PUBSUB) return common_slot_of_channels(p);
     key_list_init(&keys, p->spec, p->argc, p->argv);
     for (int i = 0; i < keys.count && slot != SEVERAL_SLOTS; i++) {
         uint32_t of_key = hash_slot(p->argv[keys.at[i].arg]);

@@ -17,6 +17,7 @@
 #include "shards/input.h"
 #include "shards/lazyfree.h"
 #include "shards/multi.h"
+#include "shards/pubsub.h"
 #include "shards/request.h"
 #include "shards/visit.h"
 
@@ -64,6 +65,7 @@ static void end_send(struct connection *conn) {
 static void connection_free(struct connection *conn) {
     struct shard *s = conn->shard;
     ASSERT(conn->closed && conn->references == 0 && conn->owed == 0 && !conn->in_resumable);
+    ASSERT(!conn->pubsub);
     if (conn->previous)
         conn->previous->next = conn->next;
     else
@@ -244,17 +246,21 @@ void connection_work_done(struct connection *conn, const void *reply, size_t len
     connection_drop(conn);
 }
 
-/** Closes the client that lets too many reply bytes pile up (client-output-buffer-limit). */
-static void check_output_limit(struct connection *conn) {
+void connection_check_output_limit(struct connection *conn) {
     const struct config_output_limit *limit =
-        &conn->shard->config->output_limit[CONFIG_CLIENT_NORMAL];
+        &conn->shard->config->output_limit[pubsub_is_subscribed(conn) ? CONFIG_CLIENT_PUBSUB
+                                                                      : CONFIG_CLIENT_NORMAL];
     int64_t unsent = (int64_t)connection_owed_bytes(conn);
+    if (unlikely(conn->has_held)) unsent += (int64_t)pubsub_held_bytes(conn);
     bool over = limit->hard_bytes && unsent > limit->hard_bytes;
     if (limit->soft_bytes && unsent > limit->soft_bytes) {
-        if (conn->soft_limit_since_ms == 0) conn->soft_limit_since_ms = conn->shard->now_ms;
-        over |= conn->shard->now_ms - conn->soft_limit_since_ms > limit->soft_seconds * 1000;
+        // In seconds of the connection's life, counted from 1.
+        int64_t now_s = (conn->shard->now_ms - conn->created_ms) / 1000 + 1;
+        if (now_s < 1) now_s = 1; // the clock was set back
+        if (conn->soft_limit_since == 0) conn->soft_limit_since = (uint32_t)now_s;
+        over |= now_s - conn->soft_limit_since > limit->soft_seconds;
     } else {
-        conn->soft_limit_since_ms = 0;
+        conn->soft_limit_since = 0;
     }
     if (!over) return;
     log_line(LOG_WARN, "Closing client id=%llu: %lld reply bytes are over its output limit",
@@ -312,6 +318,7 @@ static void finish_closing(struct connection *conn) {
     visit_return(conn->shard);
     if (conn->work && conn->work->blocking) conn->work->end(conn->work, NULL);
     if (conn->watches) multi_unwatch(conn);
+    if (conn->pubsub && !conn->work) pubsub_leave(conn);
     if (!conn->io_closing && conn->owed == 0 && !conn->work && conn->out.len == 0 &&
         !conn->send_busy)
         connection_close(conn);
@@ -321,9 +328,10 @@ void connection_finish_pass(struct connection *conn) {
     ASSERT_CONNECTION(conn);
     conn->in_dirty = false;
     request_collect(conn);
+    if (unlikely(conn->has_held)) pubsub_finish_pass(conn);
     if (conn->io_closing) discard_output(conn, 0);
     if (conn->out.len > 0) start_send(conn);
-    if (connection_owed_bytes(conn) > 0 && !conn->io_closing) check_output_limit(conn);
+    if (connection_owed_bytes(conn) > 0 && !conn->io_closing) connection_check_output_limit(conn);
     request_relieve(conn);
     if (conn->owed == 0) connection_unstall(conn, STALL_DRAIN);
     if (connection_owed_bytes(conn) < CONNECTION_OUTPUT_HIGH / 2)
@@ -339,8 +347,9 @@ void connection_finish_pass(struct connection *conn) {
 
 // ---- description -------------------------------------------------------------------------------
 
-static void describe_flags(const struct connection *conn, char flags[8]) {
+static void describe_flags(const struct connection *conn, char flags[16]) {
     int n = 0;
+    if (pubsub_is_subscribed(conn)) flags[n++] = 'P';
     if (conn->in_multi) flags[n++] = 'x';
     if (conn->work && conn->work->blocking) flags[n++] = 'b';
     if (conn->closing) flags[n++] = 'c';
@@ -352,7 +361,7 @@ static void describe_flags(const struct connection *conn, char flags[8]) {
 }
 
 void connection_describe(const struct connection *conn, struct buf *out) {
-    char peer[160], own[160], flags[8];
+    char peer[160], own[160], flags[16];
     if (conn->io_closing || listener_peer_text(conn->io.fd, peer, sizeof peer) == 0)
         memcpy(peer, "?:0", 4);
     if (conn->io_closing || listener_own_text(conn->io.fd, own, sizeof own) == 0)
@@ -364,7 +373,9 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                (unsigned long long)conn->id, peer, own, conn->io.fd, conn->name ? conn->name : "",
                (long long)(now_ms - conn->created_ms) / 1000,
                (long long)(now_ms - conn->active_ms) / 1000, flags, conn->db);
-    buf_printf(out, " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+    buf_printf(out, " sub=%u psub=%u ssub=%u", pubsub_count(conn, PUBSUB_CHANNEL),
+               pubsub_count(conn, PUBSUB_PATTERN), pubsub_count(conn, PUBSUB_SHARD_CHANNEL));
+    buf_printf(out, " multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
                conn->in_multi ? multi_count(conn->multi) : -1, waiting, conn->in.cap - conn->in.len,
                multi_memory(conn->multi));
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s",

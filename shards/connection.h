@@ -76,8 +76,9 @@ struct connection {
     uint32_t magic;
 
     uint64_t issued;           // requests given a number so far
-    uint32_t under_way;        // requests that have not come back yet ...
-    uint32_t writes_under_way; // ... those of them that write
+    uint16_t under_way;        // requests that have not come back yet ...
+    uint16_t writes_under_way; // ... those of them that write
+    uint32_t soft_limit_since; // over the soft output limit since: see connection.c; 0: not
     // Large replies of requests: whoever executes one looks here first, so that a client that asks
     // for much and reads nothing costs a bounded amount.
     _Atomic uint64_t turn;        // number of the request that runs whatever `large_bytes` says
@@ -96,16 +97,18 @@ struct connection {
     bool in_dirty, in_resumable;
     bool in_batch; // its bytes are among those that are being parsed together
     bool in_multi;
+    bool has_held;         // messages that may not go out yet: see pubsub.h
     uint8_t cmd_flags;     // CMD_CTX_*: what its commands are told
     uint16_t last_command; // its id, plus one; 0: none yet
     uint32_t db;
     struct multi *multi;             // queued commands, while in MULTI
     struct watch_set *watches;       // what WATCH has named; NULL: nothing
     struct work *work;               // what STALL_WORK is about
+    struct pubsub_client *pubsub;    // NULL: has never subscribed to anything
     char *name, *lib_name, *lib_ver; // NULL: not set
     int64_t created_ms, active_ms;
-    int64_t soft_limit_since_ms; // over the soft output limit since; 0: not
 };
+_Static_assert(CONNECTION_OWED_MAX < UINT16_MAX, "what is under way is owed");
 // What many idle clients cost: a block of seven cache lines.
 _Static_assert(sizeof(struct connection) <= 448, "a connection grows only for a reason");
 
@@ -180,6 +183,9 @@ static inline size_t connection_owed_bytes(const struct connection *conn) {
     return connection_unsent(conn) - conn->large_collected +
            atomic_load_explicit(&conn->large_bytes, memory_order_relaxed);
 }
+
+/** Closes the client that lets too many bytes pile up (client-output-buffer-limit). */
+void connection_check_output_limit(struct connection *conn);
 
 /** One line of CLIENT LIST / CLIENT INFO, without line end. */
 void connection_describe(const struct connection *conn, struct buf *out);

@@ -273,6 +273,20 @@ static bool is_paused(const struct connection *conn, const struct command *spec)
     return conn->in_multi && strcmp(spec->name, "exec") == 0 && multi_writes(conn->multi);
 }
 
+/** In RESP2, what a subscribed client is sent could be taken for replies: it gets few. */
+static bool may_run_subscribed(const struct command *spec) {
+    return (spec->flags & COMMAND_SUBSCRIBED) != 0;
+}
+
+static void refuse_subscribed(struct connection *conn, const struct command *spec) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+             "are allowed in this context",
+             spec->full_name);
+    refuse(conn, spec, text);
+}
+
 /** CLIENT REPLY SKIP covers exactly one command. */
 static void advance_reply_mode(struct connection *conn) {
     if (conn->reply_mode == REPLY_SKIP_NEXT)
@@ -325,8 +339,9 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
     return p->spec && at &&
            (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
             (uint32_t)!conn->authenticated | s->gates) == 0 &&
-           (!connection_is_node(conn) || (p->hashed_arg && at == s)) && s->pause_until_ms == 0 &&
-           connection_unsent(conn) < CONNECTION_OUTPUT_HIGH &&
+           (likely((conn->cmd_flags & (CMD_CTX_NODE | CMD_CTX_SUBSCRIBED)) == 0) ||
+            (!(conn->cmd_flags & CMD_CTX_SUBSCRIBED) && p->hashed_arg && at == s)) &&
+           s->pause_until_ms == 0 && connection_unsent(conn) < CONNECTION_OUTPUT_HIGH &&
            (likely(s->eviction.limit == 0) || !(p->spec->flags & COMMAND_DENYOOM) ||
             eviction_has_room(&s->eviction));
 }
@@ -366,6 +381,10 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     if (unlikely(connection_is_node(conn)) && !cluster_admits(conn, p)) return true;
     if (unlikely(must_be_lent(s, p))) p->shard = SHARD_SEVERAL;
     if (unlikely(s->gates & GATE_LOADING) && !is_for_loading(conn, spec)) return true;
+    if (unlikely(conn->cmd_flags & CMD_CTX_SUBSCRIBED) && !may_run_subscribed(spec)) {
+        refuse_subscribed(conn, spec);
+        return true;
+    }
     bool several = p->shard == SHARD_SEVERAL;
     const struct session_handler *handler =
         unlikely(spec->where == WHERE_SESSION) ? session_handler(spec) : NULL;

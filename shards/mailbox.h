@@ -37,6 +37,7 @@ enum message_kind {
     MESSAGE_UNQUEUE,    // struct blocked_leg: leave the queues, and come back
     MESSAGE_UNQUEUED,   // struct blocked_leg: it has
     MESSAGE_SERVED,     // struct blocked: answered, or its home has to look itself
+    MESSAGE_PUBSUB,     // struct pubsub_leg: do it at the home of its channels
     MESSAGE_FANOUT,     // struct fanout_leg: run it
     MESSAGE_FANNED,     // struct fanout_leg: has run
     MESSAGE_CONNECTION, // struct accepted: a connection to adopt

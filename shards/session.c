@@ -11,6 +11,7 @@
 #include "engine/base/alloc.h"
 #include "engine/commands/server.h"
 #include "shards/multi.h"
+#include "shards/pubsub_work.h"
 
 static const struct session_handler handlers[] = {
     // name, function, barrier, in_multi
@@ -25,6 +26,20 @@ static const struct session_handler handlers[] = {
     {"watch", session_watch, true, true},
     {"unwatch", session_unwatch, true, false},
     {"wait", session_wait, true, false},
+    {"subscribe", session_subscribe, true, false},
+    {"unsubscribe", session_unsubscribe, true, false},
+    {"psubscribe", session_psubscribe, true, false},
+    {"punsubscribe", session_punsubscribe, true, false},
+    {"ssubscribe", session_ssubscribe, true, false},
+    {"sunsubscribe", session_sunsubscribe, true, false},
+    {"publish", session_publish, true, false},
+    {"spublish", session_spublish, true, false},
+    {"pubsub|channels", pubsub_channels, true, false},
+    {"pubsub|help", pubsub_help, false, false},
+    {"pubsub|numpat", pubsub_numpat, false, false},
+    {"pubsub|numsub", pubsub_numsub, true, false},
+    {"pubsub|shardchannels", pubsub_shardchannels, true, false},
+    {"pubsub|shardnumsub", pubsub_shardnumsub, true, false},
     {"lastsave", session_lastsave, false, false},
     {"shutdown", session_shutdown, true, false},
     {"info", session_info, true, false},
@@ -234,6 +249,7 @@ void session_hello(struct session_call *call) {
     if (name) session_set_text(&conn->name, *name);
     conn->proto = (uint8_t)proto;
     r->proto = conn->proto;
+    pubsub_update_mode(conn);
     reply_hello(call);
 }
 
@@ -274,10 +290,15 @@ void session_reset_state(struct connection *conn) {
     session_set_text(&conn->name, slice_of("", 0));
 }
 
+static void end_reset(struct connection *conn, struct reply *reply) {
+    session_reset_state(conn);
+    reply->proto = 2;
+    reply_status(reply, "RESET");
+}
+
 void session_reset(struct session_call *call) {
-    session_reset_state(call->connection);
-    call->reply->proto = 2;
-    reply_status(call->reply, "RESET");
+    if (call->connection->in_multi) multi_discard(call->connection);
+    pubsub_reset(call, end_reset);
 }
 
 void session_quit(struct session_call *call) {

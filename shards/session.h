@@ -56,6 +56,11 @@ session_fn config_command_get, config_command_set, config_command_resetstat, con
 session_fn cluster_failure_reports, cluster_countkeysinslot, cluster_getkeysinslot, cluster_help,
     cluster_info, cluster_keyslot, cluster_links, cluster_myid, cluster_myshardid, cluster_nodes,
     cluster_replicas, cluster_shards, cluster_slots, cluster_mode_word;
+// session_pubsub.c
+session_fn session_subscribe, session_unsubscribe, session_psubscribe, session_punsubscribe,
+    session_ssubscribe, session_sunsubscribe, session_publish, session_spublish;
+session_fn pubsub_channels, pubsub_numsub, pubsub_shardchannels, pubsub_shardnumsub, pubsub_numpat,
+    pubsub_help;
 // session_info.c, session_debug.c
 session_fn session_info, session_debug;
 

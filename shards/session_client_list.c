@@ -12,20 +12,28 @@
 #include "engine/base/num.h"
 #include "net/listener.h"
 #include "shards/fanout.h"
+#include "shards/pubsub.h"
 #include "shards/session.h"
 #include "shards/session_shared.h"
 
-enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_OTHER };
+enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_OTHER };
 
-/** What TYPE names. There are normal clients only so far: the other types match nobody. */
+/** What TYPE names. There are no masters and replicas so far: these types match nobody. */
 static bool parse_type(struct session_call *call, struct slice word, enum client_type *type) {
     *type = TYPE_OTHER;
     if (slice_is(word, "normal"))
         *type = TYPE_NORMAL;
-    else if (!slice_is(word, "slave") && !slice_is(word, "replica") && !slice_is(word, "pubsub") &&
-             !slice_is(word, "master"))
+    else if (slice_is(word, "pubsub"))
+        *type = TYPE_PUBSUB;
+    else if (!slice_is(word, "slave") && !slice_is(word, "replica") && !slice_is(word, "master"))
         reply_error_format(call->reply, "ERR Unknown client type '%.*s'", (int)word.n, word.p);
     return call->reply->errors == 0;
+}
+
+/** Whether a client is of the type. */
+static bool is_of_type(const struct connection *conn, enum client_type type) {
+    if (type == TYPE_ANY) return true;
+    return type == (pubsub_is_subscribed(conn) ? TYPE_PUBSUB : TYPE_NORMAL);
 }
 
 // ---- list --------------------------------------------------------------------------------------
@@ -51,10 +59,9 @@ static int compare_ids(const void *a, const void *b) {
 
 static void run_list(struct shard *s, struct fanout_leg *leg) {
     const struct list_filter *filter = leg->fanout->context;
-    if (filter->type == TYPE_OTHER) return;
     struct buf *out = &leg->text;
     for (struct connection *conn = s->connections.first; conn; conn = conn->next) {
-        if (conn->io_closing) continue;
+        if (conn->io_closing || !is_of_type(conn, filter->type)) continue;
         if (filter->count > 0 && !bsearch(&conn->id, filter->sorted, (size_t)filter->count,
                                           sizeof *filter->sorted, compare_ids))
             continue;
@@ -165,7 +172,7 @@ static void kill_filter_free(struct kill_filter *filter) {
 
 static bool is_meant(const struct kill_filter *filter, const struct connection *conn) {
     char text[160];
-    if (conn->io_closing || filter->type == TYPE_OTHER) return false;
+    if (conn->io_closing || !is_of_type(conn, filter->type)) return false;
     if (filter->id && conn->id != filter->id) return false;
     if (filter->address && (listener_peer_text(conn->io.fd, text, sizeof text) == 0 ||
                             strcmp(text, filter->address) != 0))

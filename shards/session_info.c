@@ -11,6 +11,7 @@
 #include "engine/base/alloc.h"
 #include "engine/keyspace/waiting.h"
 #include "shards/fanout.h"
+#include "shards/pubsub.h"
 #include "shards/session.h"
 
 // ---- a shard's keyspace ------------------------------------------------------------------------
@@ -64,6 +65,7 @@ static void snapshot_clients(const struct shard *s, struct info_snapshot *snap) 
     for (const struct connection *conn = s->connections.first; conn; conn = conn->next) {
         snap->blocked += conn->work && conn->work->blocking;
         snap->timed += conn->work && conn->work->blocking && conn->work->timed;
+        snap->subscribed += pubsub_is_subscribed(conn);
         snap->client_memory += sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap;
         if (conn->in.cap > snap->input_max) snap->input_max = conn->in.cap;
         size_t output = conn->out.cap + conn->sending.cap;
@@ -87,6 +89,10 @@ static void run_info(struct shard *s, struct fanout_leg *leg) {
         memcpy(snap->keyspace.databases, s->summary.databases, bytes);
     }
     snapshot_clients(s, snap);
+    const struct pubsub_registry *registry = &s->pubsub->registry;
+    snap->channels = registry->channels.count;
+    snap->shard_channels = registry->shard_channels.count;
+    snap->patterns = pubsub_patterns_count(&registry->patterns);
     snap->bytes_in = s->io->bytes_in - s->stats.start_bytes_in;
     snap->bytes_out = s->io->bytes_out - s->stats.start_bytes_out;
     snap->startup_memory = s->startup_memory;
@@ -133,6 +139,10 @@ static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *f
     to->connections += from->connections;
     to->blocked += from->blocked;
     to->timed += from->timed;
+    to->subscribed += from->subscribed;
+    to->channels += from->channels;
+    to->shard_channels += from->shard_channels;
+    if (from->patterns > to->patterns) to->patterns = from->patterns; // each shard knows all
     to->client_memory += from->client_memory;
     if (from->input_max > to->input_max) to->input_max = from->input_max;
     if (from->output_max > to->output_max) to->output_max = from->output_max;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The sections of INFO: from gathered snapshots to lines of "field:value". Field names are
-// Redis's; what torc does not have (snapshots, replicas, publish/subscribe, scripts) is said as
+// Redis's; what torc does not have (snapshots, replicas, scripts) is said as
 // Redis says it of a server that does not use it, and left out where that would claim a mechanism.
 // Runs on the shard that was asked. Called by session_info.c through the table at the end.
 #include <stdlib.h>
@@ -114,6 +114,7 @@ static void write_clients(const struct info *info, struct buf *out) {
     put(out, "client_recent_max_output_buffer", info->total.output_max);
     put(out, "blocked_clients", info->total.blocked);
     put(out, "tracking_clients", 0);
+    put(out, "pubsub_clients", info->total.subscribed);
     put(out, "clients_in_timeout_table", info->total.timed);
     put(out, "total_blocking_keys", info->total.keyspace.waited_keys);
     put(out, "total_blocking_keys_on_nokey", info->total.keyspace.waited_on_missing);
@@ -227,9 +228,9 @@ static void write_stats(const struct info *info, struct buf *out) {
     put(out, "current_eviction_exceeded_time", (uint64_t)t->exceeded_ns / 1000000);
     put(out, "keyspace_hits", t->keyspace.hits);
     put(out, "keyspace_misses", t->keyspace.misses);
-    put(out, "pubsub_channels", 0);
-    put(out, "pubsub_patterns", 0);
-    put(out, "pubsubshard_channels", 0);
+    put(out, "pubsub_channels", t->channels);
+    put(out, "pubsub_patterns", t->patterns);
+    put(out, "pubsubshard_channels", t->shard_channels);
     put(out, "latest_fork_usec", 0);
     put(out, "total_forks", 0);
     put(out, "unexpected_error_replies", 0);

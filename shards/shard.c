@@ -24,6 +24,8 @@
 #include "shards/loading.h"
 #include "shards/multi.h"
 #include "shards/notes.h"
+#include "shards/pubsub.h"
+#include "shards/pubsub_work.h"
 #include "shards/request.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
@@ -35,6 +37,7 @@
 #define FREE_BUDGET_BUSY   1024               // flushed entries to free per pass: about 70 us
 #define FREE_BUDGET_IDLE   4096               // about 300 us
 #define COLLECT_WAIT_NS    500000             // memory that comes back is taken at idle so often
+#define ROOM_WAIT_NS       50000              // a PUBLISH that waits for room is looked at so often
 #define MESSAGES_PER_TAKE  64
 #define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
 #define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
@@ -103,6 +106,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     s->visits = mem_calloc(fleet->nshards * sizeof *s->visits);
     s->active_expire = true;
     intents_init(&s->intents);
+    pubsub_init(s);
     statistics_init(&s->stats);
     shard_use_config(s, config);
     fleet->shards[id] = s;
@@ -118,6 +122,7 @@ void shard_free(struct shard *s) {
     mem_free(s->outboxes);
     mem_free(s->visited);
     mem_free(s->visits);
+    pubsub_fini(s);
     keyspace_free(s->keyspace);
     if (s->spare) keyspace_free(s->spare);
     intents_fini(&s->intents);
@@ -219,6 +224,7 @@ static void receive(struct shard *s, uint64_t word) {
     case MESSAGE_UNQUEUE: blocked_leg_forget(s, object); break;
     case MESSAGE_UNQUEUED: blocked_leg_back(s, object); break;
     case MESSAGE_SERVED: blocked_served(s, object); break;
+    case MESSAGE_PUBSUB: pubsub_leg_arrive(s, object); break;
     case MESSAGE_FANOUT: fanout_leg_arrive(s, object); break;
     case MESSAGE_FANNED: fanout_leg_returned(s, object); break;
     case MESSAGE_CONNECTION: shard_adopt(s, object); break;
@@ -285,10 +291,11 @@ static void flush_messages(struct shard *s) {
         full |= o->len > 0;
     }
     s->gates = (s->gates & ~(uint32_t)GATE_OUTBOX) | (full ? GATE_OUTBOX : 0);
-    if (!published && !s->progressed) return;
+    if (!published && !s->progressed && !s->pubsub->touched_any) return;
     // Pairs with the fence in shard_sleep_begin: either we see that the peer sleeps, or it sees
     // our words.
     atomic_thread_fence(memory_order_seq_cst);
+    if (s->pubsub->touched_any) pubsub_wake(s);
     for (uint32_t to = 0; to < n; to++) {
         if (to == s->id) continue;
         bool holds = s->progressed &&
@@ -419,7 +426,8 @@ static void finish_connections(struct shard *s) {
 
 static void tick_connection(struct shard *s, struct connection *conn) {
     int64_t idle_ms = s->now_ms - conn->active_ms;
-    if (s->config->timeout_s > 0 && idle_ms > s->config->timeout_s * 1000 && !conn->work) {
+    if (s->config->timeout_s > 0 && idle_ms > s->config->timeout_s * 1000 && !conn->work &&
+        !pubsub_is_subscribed(conn)) {
         log_line(LOG_VERBOSE, "Closing idle client id=%llu", (unsigned long long)conn->id);
         connection_close(conn);
     } else if (idle_ms > IDLE_BUFFERS_MS) {
@@ -427,6 +435,7 @@ static void tick_connection(struct shard *s, struct connection *conn) {
         if (conn->out.len == 0 && conn->owed == 0) buf_free(&conn->out);
         if (!conn->send_busy) buf_free(&conn->sending);
     }
+    if (conn->soft_limit_since > 0) connection_mark(conn); // its time may be over
 }
 
 /** Looks at a part of the connections each tick, at all of them within a second or so. */
@@ -517,6 +526,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     handle_events(s, events, count);
     if (unlikely(notes_waiting(s))) notes_run(s);
     if (s->held_first) request_poll_held(s);
+    pubsub_tend(s);
     if (!is_settled(s)) shard_settle(s);
     if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
     end_pause_if_due(s);
@@ -528,6 +538,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     expire(s, count > 0 || s->resumable != NULL);
     free_flushed(s, count > 0 || s->resumable != NULL);
     if (s->eviction.limit != 0 && !s->loading) eviction_step(s);
+    pubsub_tend(s); // what this pass has published goes out with it
     if (!is_settled(s)) shard_settle(s);
     if (s->fleet->nshards > 1) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
@@ -547,11 +558,12 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (s->loading && loading_is_due(s)) return 0;
     bool due = (s->expire_pending && !s->loading) || s->keyspace->flushed;
     if (due && !s->intents.lent) return 0;
-    if (s->eviction.pending) return 0;
+    if (s->eviction.pending || pubsub_has_news(s)) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
     int64_t sleep_ns = until_ns - s->now_ns;
     if (s->eviction.waiting && sleep_ns > EVICTION_WAIT_NS) sleep_ns = EVICTION_WAIT_NS;
+    if (s->pubsub->waiting_first && sleep_ns > ROOM_WAIT_NS) sleep_ns = ROOM_WAIT_NS;
     if (s->collecting && sleep_ns > COLLECT_WAIT_NS) sleep_ns = COLLECT_WAIT_NS;
     if (s->pause_until_ms > 0) {
         int64_t pause_ms = s->pause_until_ms - s->now_ms; // may be too much for nanoseconds
@@ -567,7 +579,7 @@ bool shard_sleep_begin(struct shard *s) {
     atomic_store_explicit(&face->holding, s->held_first != NULL, memory_order_relaxed);
     atomic_store_explicit(&face->sleeping, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    bool quiet = !s->held_first || !request_held_is_due(s);
+    bool quiet = (!s->held_first || !request_held_is_due(s)) && !pubsub_has_news(s);
     for (uint32_t from = 0; from < n && quiet; from++)
         if (from != s->id) quiet = mailbox_is_empty(&s->fleet->mailboxes[from * n + s->id]);
     if (!quiet)
@@ -584,7 +596,7 @@ void shard_sleep_end(struct shard *s) {
 
 bool shard_is_finished(const struct shard *s) {
     if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
-        s->blocked_count > 0 || s->loading || notes_waiting(s))
+        s->blocked_count > 0 || s->loading || notes_waiting(s) || !pubsub_is_idle(s))
         return false;
     for (uint32_t to = 0; to < s->fleet->nshards; to++)
         if (s->outboxes[to].len > 0) return false;

@@ -31,10 +31,12 @@
 struct connection;
 struct loading;
 struct note;
+struct pubsub;
+struct pubsub_news;
 struct request;
 struct shard;
 
-/** What a shard shows to the others: two cache lines each. */
+/** What a shard shows to the others: three cache lines each. */
 struct shard_face {
     _Alignas(MAILBOX_LINE) _Atomic bool sleeping; // about to wait, or waiting, in io_poll
     _Atomic bool holding;           // has requests that wait for their clients to read
@@ -46,6 +48,9 @@ struct shard_face {
     _Atomic(struct note *) notes;   // of side threads: notes.h
     // Who may use the keyspace now (enum visit_door): a line of its own, visitors write it.
     _Alignas(MAILBOX_LINE) _Atomic uint32_t door;
+    // What was published for its connections (pubsub.h): all shards add, it takes.
+    _Alignas(MAILBOX_LINE) _Atomic(struct pubsub_news *) news;
+    _Atomic uint64_t news_weight; // how much work that is
 };
 
 /** The process-wide part. Made before the threads start, freed after they have ended. */
@@ -133,6 +138,7 @@ struct shard {
     struct blocked *blocked_retries; // blocked clients that look at all their keys again
     bool blocked_serving;            // somebody is serving: blocked.c
     uint32_t blocked_count;          // of this shard's, with those whose places are not back yet
+    struct pubsub *pubsub;           // subscriptions and channels: pubsub.h
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand
     struct buf scratch;            // replies of requests are first written here ...

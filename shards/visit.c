@@ -99,6 +99,22 @@ bool visit_also(struct shard *s, uint32_t shard) {
     return false;
 }
 
+enum visit_stay visit_tables(struct shard *s, uint32_t shard) {
+    if (shard == s->id) {
+        visit_return(s);
+        return VISIT_IN;
+    }
+    if (s->visited[shard]) return VISIT_IN;
+    return enter(s, shard) ? VISIT_ENTERED : VISIT_REFUSED;
+}
+
+void visit_tables_end(struct shard *s, uint32_t shard, enum visit_stay stay) {
+    ASSERT(stay != VISIT_REFUSED);
+    if (stay == VISIT_IN) return;
+    s->visited_count--;
+    leave(s, shard);
+}
+
 void visit_begin(struct shard *s, const struct parsed *commands, int count) {
     visit_return(s);
     ASSERT(s->visited_count == 0);

@@ -39,6 +39,14 @@ void visit_begin(struct shard *s, const struct parsed *commands, int count);
  * the own shard.
  */
 bool visit_also(struct shard *s, uint32_t shard);
+enum visit_stay { VISIT_REFUSED, VISIT_IN, VISIT_ENTERED };
+
+/**
+ * Enters a shard (if need be) for its pub/sub tables, which go with the door but are never lent.
+ * May be the own shard, whose owner is in. Not refused: ends with visit_tables_end().
+ */
+enum visit_stay visit_tables(struct shard *s, uint32_t shard);
+void visit_tables_end(struct shard *s, uint32_t shard, enum visit_stay stay);
 /** The latest clock reading of the shards it is in, so that time does not go back for any key. */
 int64_t visit_now_us(const struct shard *s);
 /** Visitor: leaves them all. Until then nothing may wait. */

@@ -98,8 +98,10 @@ struct cmd {
     struct block *block;      // how it may wait; NULL: it may not, and answers as if timed out
 };
 enum {
-    CMD_CTX_NO_TOUCH = 1, // CLIENT NO-TOUCH: reads leave access information alone
-    CMD_CTX_NODE = 2,     // the client sees a cluster node, which has one database
+    CMD_CTX_NO_TOUCH = 1,   // CLIENT NO-TOUCH: reads leave access information alone
+    CMD_CTX_NODE = 2,       // the client sees a cluster node, which has one database
+    CMD_CTX_SUBSCRIBED = 4, // in RESP2, subscribed: few commands are allowed, PING is answered as
+                            // a message
 };
 
 /** What the caller must arrange before it can run the command. */
@@ -137,6 +139,7 @@ enum command_flag { // Redis's names, in the order COMMAND INFO users know; bit 
         1 << 24, // may touch keys in another database than the selected one (MOVE, COPY)
     COMMAND_SYSTEM = 1 << 25,       // not for applications: "syscmd" in COMMAND DOCS
     COMMAND_PATTERN_KEYS = 1 << 26, // may look at keys that are no arguments: see command_roams()
+    COMMAND_SUBSCRIBED = 1 << 27,   // allowed to a subscribed client of RESP2
 };
 
 enum key_flag { // of a key spec, Redis's names

@@ -9,12 +9,17 @@
 #include "engine/commands/introspect.h"
 
 void server_ping(struct cmd *c) {
-    if (c->argc > 2)
+    if (c->argc > 2) {
         reply_error(c->reply, "ERR wrong number of arguments for 'ping' command");
-    else if (c->argc == 2)
+    } else if (unlikely(c->flags & CMD_CTX_SUBSCRIBED)) {
+        reply_array(c->reply, 2);
+        reply_bulk_text(c->reply, "pong");
+        reply_bulk_slice(c->reply, c->argc == 2 ? c->argv[1] : slice_of("", 0));
+    } else if (c->argc == 2) {
         reply_bulk_slice(c->reply, c->argv[1]);
-    else
+    } else {
         reply_status(c->reply, "PONG");
+    }
 }
 
 void server_echo(struct cmd *c) { reply_bulk_slice(c->reply, c->argv[1]); }

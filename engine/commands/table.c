@@ -146,6 +146,8 @@ static const struct key_spec spec_rw_insert_at_2[] = {
     AT(2, KEY_RW | KEY_INSERT, 0, 1, 0, -1, NULL)};
 static const struct key_spec spec_rw_delete_at_2[] = {
     AT(2, KEY_RW | KEY_DELETE, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_channel[] = {AT(1, KEY_NOT_KEY, 0, 1, 0, -1, NULL)};
+static const struct key_spec spec_channels[] = {AT(1, KEY_NOT_KEY, -1, 1, 0, -1, NULL)};
 static const struct key_spec spec_rw_update_at_2[] = {
     AT(2, KEY_RW | KEY_UPDATE, 0, 1, 0, -1, NULL)};
 static const struct key_spec spec_ro_access_at_2[] = {
@@ -169,6 +171,7 @@ static const struct command top_rows[ROW_TOP_COUNT] = {
 #include "engine/commands/table_hll.inc"
 #include "engine/commands/table_keys.inc"
 #include "engine/commands/table_list.inc"
+#include "engine/commands/table_pubsub.inc"
 #include "engine/commands/table_server.inc"
 #include "engine/commands/table_set.inc"
 #include "engine/commands/table_sort.inc"
@@ -179,6 +182,7 @@ static const struct command top_rows[ROW_TOP_COUNT] = {
 
 static const struct command sub_rows[ROW_COUNT - ROW_TOP_COUNT] = {
 #include "engine/commands/table_sub.inc"
+#include "engine/commands/table_sub_pubsub.inc"
 #include "engine/commands/table_sub_stream.inc"
 };
 

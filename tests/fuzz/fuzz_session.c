@@ -18,6 +18,7 @@
 #include "engine/base/log.h"
 #include "engine/base/random.h"
 #include "shards/connection.h"
+#include "shards/pubsub.h"
 #include "shards/session.h"
 #include "shards/shard.h"
 #include "tests/fuzz/fuzz_session_lines.h"
@@ -383,7 +384,9 @@ static void add_argument(struct buf *out, bool line, const char *p, size_t n) {
 /** A row to send; what would write files or end the process is left out. */
 static const struct command *pick_row(struct world *w) {
     static const char *const left_out[] = {"debug", "shutdown", "config|rewrite"};
-    static const char *const wanted[] = {"set", "get", "multi", "exec", "mset", "watch", "expire"};
+    static const char *const wanted[] = {"set",     "get",       "multi",      "exec",
+                                         "mset",    "watch",     "expire",     "publish",
+                                         "publish", "subscribe", "psubscribe", "unsubscribe"};
     uint32_t which = take(w, 256);
     if (which >= 192) return command_find(slice_text(wanted[which % COUNT(wanted)]));
     const struct command *row = command_by_id(which % command_count());
@@ -400,6 +403,7 @@ static void note_command(struct world *w, struct link *l, const struct command *
     if (strcmp(row->full_name, "client|reply") == 0) l->inexact = true;
     if (strcmp(row->full_name, "wait") == 0) l->inexact = true; // it may be for ever ...
     if (row->flags & COMMAND_BLOCKING) l->inexact = true;       // ... and so may these
+    if (row->flags & COMMAND_SUBSCRIBED) l->inexact = true;     // several confirmations, messages
     if (strcmp(row->full_name, "client|pause") == 0) w->inexact = true;
 }
 
@@ -530,9 +534,9 @@ static size_t reply_length(const char *p, size_t n) {
         ASSERT(!memchr(line, '\r', length - 1));
         char type = p[at];
         at = (size_t)(end - p) + 1;
-        ASSERT(strchr("+-:$*_#,(!=%~", type) && type != '\0');
+        ASSERT(strchr("+-:$*_#,(!=%~>", type) && type != '\0');
         bool bulk = strchr("$!=", type) != NULL;
-        if (!bulk && !strchr("*%~", type)) continue;
+        if (!bulk && !strchr("*%~>", type)) continue;
         int64_t count = number_in(line, length - 1);
         ASSERT(count >= 0 || (count == -1 && strchr("$*", type)));
         if (count < 0) continue;
@@ -628,6 +632,10 @@ static void check_quiet(const struct world *w, const struct shard *s) {
         ASSERT(s->outboxes[to].len == 0 &&
                mailbox_is_empty(&w->fleet->mailboxes[s->id * w->nshards + to]));
     ASSERT(keyspace_is_valid(s->keyspace));
+    ASSERT(pubsub_is_idle(s) && s->pubsub->table.subscriptions.count == 0);
+    ASSERT(pubsub_patterns_count(&s->pubsub->registry.patterns) == 0);
+    ASSERT(s->pubsub->registry.channels.count == 0);
+    ASSERT(s->pubsub->registry.shard_channels.count == 0);
 }
 
 static void world_free(struct world *w) {

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Publishing and delivering. Publishing runs on whatever shard's thread is in the channel's home;
+// delivering on the thread of the shard that listens, between commands. Invariants: a message is
+// freed by the last shard that has delivered it, its frame by the last reader of it; the weight of
+// a shard's news is that of the messages in it. Called by session_pubsub.c, pubsub_work.c and the
+// pass of shard.c.
+//
+//   frame:  3 $7 message | $n channel $m payload     one blob; a message copies it whole, or its
+//           <- head ---> | <- tail ------------->    list of pieces refers to it; a pattern's
+//                                                    message has a head of its own
+#include "shards/pubsub.h"
+
+#include <string.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/num.h"
+#include "engine/base/prefetch.h"
+#include "shards/lazyfree.h"
+#include "shards/multi.h"
+
+#define SHARE_MIN   ((size_t)16 * 1024) // longer frames are not copied
+#define WEIGHT_HIGH 16384               // of a shard's news from which on publishers wait
+#define WEIGHT_STEP 1024                // so many bytes weigh as much as one receiver
+#define AHEAD       4                   // receivers whose connections are on their way to the cache
+
+struct publication_pattern {
+    uint64_t hash;
+    struct slice text;
+};
+
+struct publication {
+    struct blob *frame;
+    uint32_t tail_at; // in the frame
+    enum pubsub_kind kind;
+    struct slice channel; // in the frame
+    uint64_t hash;
+    _Atomic uint32_t users; // links that have not been delivered
+    uint32_t pattern_count;
+    struct publication_pattern *patterns; // that match, of any shard
+    struct publication_link {
+        struct pubsub_news news; // first member
+        struct publication *publication;
+        uint64_t weight;
+    } links[];
+};
+
+// ---- the shard's part --------------------------------------------------------------------------
+
+void pubsub_init(struct shard *s) {
+    s->pubsub = mem_calloc(sizeof *s->pubsub);
+    pubsub_registry_init(&s->pubsub->registry);
+    pubsub_table_init(&s->pubsub->table);
+}
+
+static void publication_drop(struct publication *p) {
+    if (atomic_fetch_sub_explicit(&p->users, 1, memory_order_acq_rel) > 1) return;
+    lazyfree_blob(p->frame);
+    mem_free(p);
+}
+
+void pubsub_fini(struct shard *s) {
+    struct pubsub *ps = s->pubsub;
+    struct pubsub_news *news = atomic_load(&s->fleet->faces[s->id].news), *next;
+    for (; news; news = next) {
+        next = news->next;
+        ASSERT(!news->is_leg); // works have ended before
+        publication_drop(((struct publication_link *)news)->publication);
+    }
+    ASSERT(ps->works == 0);
+    pubsub_table_fini(&ps->table);
+    pubsub_registry_fini(&ps->registry);
+    mem_free(ps->matched);
+    buf_free(&ps->head);
+    mem_free(ps);
+    s->pubsub = NULL;
+}
+
+void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news) {
+    _Atomic(struct pubsub_news *) *head = &s->fleet->faces[to].news;
+    news->next = atomic_load_explicit(head, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(head, &news->next, news, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    if (to == s->id) return;
+    s->pubsub->touched[to / 64] |= UINT64_C(1) << to % 64;
+    s->pubsub->touched_any = true;
+}
+
+void pubsub_wake(struct shard *s) {
+    struct pubsub *ps = s->pubsub;
+    for (uint32_t i = 0; i * 64 < s->fleet->nshards; i++) {
+        for (uint64_t bits = ps->touched[i]; bits != 0; bits &= bits - 1)
+            shard_wake(s, i * 64 + (uint32_t)__builtin_ctzll(bits));
+        ps->touched[i] = 0;
+    }
+    ps->touched_any = false;
+}
+
+// ---- publishing --------------------------------------------------------------------------------
+
+static char *put(char *p, const void *bytes, size_t n) {
+    if (n > 0) memcpy(p, bytes, n);
+    return p + n;
+}
+
+#define BULK_EXTRA (1 + NUM_I64_TEXT_MAX + 2 + 2) // around the bytes of a bulk string
+
+static char *put_bulk(char *p, struct slice text) {
+    *p++ = '$';
+    p += num_format_u64(p, text.n);
+    p = put(p, "\r\n", 2);
+    p = put(p, text.p, text.n);
+    return put(p, "\r\n", 2);
+}
+
+static struct slice frame_head(enum pubsub_kind kind) {
+    return kind == PUBSUB_CHANNEL ? SLICE_LITERAL("3\r\n$7\r\nmessage\r\n")
+                                  : SLICE_LITERAL("3\r\n$8\r\nsmessage\r\n");
+}
+
+struct blob *pubsub_frame(const struct pubsub_message *m) {
+    struct slice head = frame_head(m->kind);
+    struct blob *b =
+        blob_new(slice_of("", 0), head.n + m->channel.n + m->payload.n + 2 * (size_t)BULK_EXTRA);
+    char *p = put(b->bytes, head.p, head.n);
+    p = put_bulk(p, m->channel);
+    p = put_bulk(p, m->payload);
+    b->len = (size_t)(p - b->bytes);
+    return b;
+}
+
+/** The shards that get a message, and how many receivers each has. */
+struct targets {
+    struct shard *shard; // whose thread this is
+    uint32_t count;
+    struct pubsub_listener v[SHARD_MAX];
+};
+
+static void add_target(struct targets *t, struct pubsub_listener of) {
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->v[i].shard != of.shard) continue;
+        t->v[i].subscribers += of.subscribers;
+        return;
+    }
+    t->v[t->count++] = of;
+}
+
+static void add_targets(struct targets *t, const struct pubsub_listeners *l) {
+    for (uint32_t i = 0; i < l->count; i++) add_target(t, l->v[i]);
+}
+
+static void add_match(void *context, struct pubsub_pattern *pattern) {
+    struct targets *t = context;
+    struct pubsub *ps = t->shard->pubsub;
+    if (ps->matched_count == ps->matched_room) {
+        ps->matched_room = ps->matched_room ? ps->matched_room * 2 : 16;
+        ps->matched = mem_realloc(ps->matched, ps->matched_room * sizeof(ps->matched[0]));
+    }
+    ps->matched[ps->matched_count++] = pattern;
+    add_targets(t, &pattern->listeners);
+}
+
+static uint64_t weight_of(const struct pubsub_message *m, uint32_t receivers) {
+    size_t bytes = m->channel.n + m->payload.n;
+    // A long message is in memory once, a short one is copied for each.
+    if (bytes >= SHARE_MIN) return receivers + bytes / WEIGHT_STEP;
+    return receivers * (1 + bytes / WEIGHT_STEP);
+}
+
+static bool has_room(const struct targets *t) {
+    const struct shard_face *faces = t->shard->fleet->faces;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (atomic_load_explicit(&faces[t->v[i].shard].news_weight, memory_order_relaxed) >=
+            WEIGHT_HIGH)
+            return false;
+    return true;
+}
+
+/** The message with its links and its own copy of the patterns' texts, in one block. */
+static struct publication *publication_new(const struct targets *t, struct pubsub_message *m) {
+    const struct pubsub *ps = t->shard->pubsub;
+    size_t texts = 0;
+    for (uint32_t i = 0; i < ps->matched_count; i++) texts += ps->matched[i]->length;
+    struct publication *p =
+        mem_alloc(sizeof *p + t->count * sizeof p->links[0] +
+                  ps->matched_count * sizeof(struct publication_pattern) + texts);
+    struct slice head = frame_head(m->kind);
+    const char *channel = m->frame->bytes + head.n + 1 + num_i64_width((int64_t)m->channel.n) + 2;
+    *p = (struct publication){.frame = m->frame,
+                              .tail_at = (uint32_t)head.n,
+                              .kind = m->kind,
+                              .channel = slice_of(channel, m->channel.n),
+                              .hash = m->hash,
+                              .pattern_count = ps->matched_count,
+                              .patterns = (struct publication_pattern *)&p->links[t->count]};
+    m->frame = NULL;
+    atomic_init(&p->users, t->count);
+    char *text = (char *)&p->patterns[ps->matched_count];
+    for (uint32_t i = 0; i < ps->matched_count; i++) {
+        const struct pubsub_pattern *pattern = ps->matched[i];
+        p->patterns[i] = (struct publication_pattern){pattern->hash, {text, pattern->length}};
+        text = put(text, pattern->text, pattern->length);
+    }
+    return p;
+}
+
+static void send_to_all(const struct targets *t, struct pubsub_message *m) {
+    struct shard *s = t->shard;
+    if (!m->frame) m->frame = pubsub_frame(m);
+    struct publication *p = publication_new(t, m);
+    for (uint32_t i = 0; i < t->count; i++) {
+        uint64_t weight = weight_of(m, t->v[i].subscribers);
+        p->links[i] = (struct publication_link){.publication = p, .weight = weight};
+        atomic_fetch_add_explicit(&s->fleet->faces[t->v[i].shard].news_weight, weight,
+                                  memory_order_relaxed);
+    }
+    // With the last link it may be gone already.
+    for (uint32_t i = 0, n = t->count; i < n; i++)
+        pubsub__push(s, t->v[i].shard, &p->links[i].news);
+}
+
+int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_message *m, bool force) {
+    struct targets t;
+    t.shard = s;
+    t.count = 0;
+    s->pubsub->matched_count = 0;
+    struct pubsub_registry *registry = &home->pubsub->registry;
+    const struct pubsub_listeners *l =
+        pubsub_registry_listeners(registry, m->kind, m->channel, m->hash);
+    if (l) add_targets(&t, l);
+    if (m->kind == PUBSUB_CHANNEL)
+        pubsub_patterns_match(&registry->patterns, m->channel, add_match, &t);
+    if (!force && !has_room(&t)) return PUBSUB_NO_ROOM;
+    int64_t receivers = 0;
+    for (uint32_t i = 0; i < t.count; i++) receivers += t.v[i].subscribers;
+    if (t.count > 0) send_to_all(&t, m);
+    if (m->frame) lazyfree_blob(m->frame);
+    m->frame = NULL;
+    return receivers;
+}
+
+// ---- delivering --------------------------------------------------------------------------------
+
+/** Inside EXEC, and in the middle of a SUBSCRIBE, messages have to wait. */
+static bool must_hold(const struct connection *conn) {
+    return conn->pubsub->holding || (conn->in_multi && multi_is_running(conn->multi));
+}
+
+/**
+ * One message to one client: its type, a head of its own (may be empty) and bytes of the frame,
+ * copied or not.
+ */
+static void deliver(struct connection *conn, struct slice head, struct blob *frame,
+                    struct slice body) {
+    if (unlikely(conn->closing)) return;
+    struct buf *out = &conn->out;
+    struct pieces **pieces = &conn->out_pieces;
+    if (unlikely(conn->has_held || conn->in_multi)) {
+        if (conn->has_held || must_hold(conn)) {
+            out = &conn->pubsub->held;
+            pieces = &conn->pubsub->held_pieces;
+            conn->has_held = true;
+        }
+    }
+    bool shared = body.n >= SHARE_MIN;
+    size_t n = 1 + head.n + (shared ? 0 : body.n);
+    if (unlikely(out->cap - out->len < n || shared)) {
+        connection_check_output_limit(conn); // memory grows: not without limit
+        if (conn->closing) return;
+    }
+    char *p = buf_reserve(out, n);
+    *p++ = conn->proto == 3 ? '>' : '*';
+    p = put(p, head.p, head.n);
+    if (!shared) memcpy(p, body.p, body.n);
+    out->len += n;
+    if (unlikely(shared)) pieces_add(pieces, out->len, frame, body);
+    connection_mark(conn);
+}
+
+static void deliver_to_all(const struct pubsub_topic *topic, struct slice head, struct blob *frame,
+                           struct slice body) {
+    for (uint32_t i = 0; i < topic->count; i++) {
+        if (i + AHEAD < topic->count) prefetch_read(topic->seats[i + AHEAD].receiver);
+        deliver(topic->seats[i].receiver, head, frame, body);
+    }
+}
+
+/** What stands in front of the tail in a pattern's message. */
+static struct slice pattern_head(struct buf *out, struct slice pattern) {
+    static const char start[] = "4\r\n$8\r\npmessage\r\n";
+    out->len = 0;
+    char *p = buf_reserve(out, sizeof start + pattern.n + BULK_EXTRA);
+    p = put(p, start, sizeof start - 1);
+    p = put_bulk(p, pattern);
+    return slice_of(out->p, (size_t)(p - out->p));
+}
+
+static void deliver_publication(struct shard *s, struct publication *p) {
+    struct pubsub *ps = s->pubsub;
+    struct slice body = slice_of(p->frame->bytes, p->frame->len);
+    const struct pubsub_topic *topic = pubsub_table_topic(&ps->table, p->kind, p->channel, p->hash);
+    if (topic) deliver_to_all(topic, slice_of("", 0), p->frame, body);
+    struct slice tail = slice_of(body.p + p->tail_at, body.n - p->tail_at);
+    for (uint32_t i = 0; i < p->pattern_count; i++) {
+        const struct publication_pattern *of = &p->patterns[i];
+        topic = pubsub_table_topic(&ps->table, PUBSUB_PATTERN, of->text, of->hash);
+        if (topic && topic->count > 0)
+            deliver_to_all(topic, pattern_head(&ps->head, of->text), p->frame, tail);
+    }
+    publication_drop(p);
+}
+
+/** Takes all news, the oldest first. */
+static struct pubsub_news *take_news(struct shard *s) {
+    struct pubsub_news *newest =
+        atomic_exchange_explicit(&s->fleet->faces[s->id].news, NULL, memory_order_acquire);
+    struct pubsub_news *oldest = NULL;
+    while (newest) {
+        struct pubsub_news *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+void pubsub__tend(struct shard *s) {
+    struct pubsub_news *news;
+    while ((news = take_news(s)) != NULL) {
+        uint64_t weight = 0;
+        for (struct pubsub_news *next; news; news = next) {
+            next = news->next;
+            if (news->is_leg) {
+                pubsub__leg_back(s, news);
+                continue;
+            }
+            struct publication_link *link = (struct publication_link *)news;
+            weight += link->weight;
+            deliver_publication(s, link->publication);
+        }
+        if (weight > 0)
+            atomic_fetch_sub_explicit(&s->fleet->faces[s->id].news_weight, weight,
+                                      memory_order_relaxed);
+        if (weight > WEIGHT_HIGH) break; // sockets want their turn
+    }
+    if (s->pubsub->waiting_first) pubsub__retry(s);
+}
+
+// ---- clients -----------------------------------------------------------------------------------
+
+bool pubsub_is_subscribed(const struct connection *conn) {
+    if (likely(!conn->pubsub)) return false;
+    const uint32_t *counts = conn->pubsub->subscriber.counts;
+    return (counts[PUBSUB_CHANNEL] | counts[PUBSUB_PATTERN] | counts[PUBSUB_SHARD_CHANNEL]) != 0;
+}
+
+void pubsub_update_mode(struct connection *conn) {
+    conn->cmd_flags &= (uint8_t)~CMD_CTX_SUBSCRIBED;
+    if (conn->proto == 2 && pubsub_is_subscribed(conn)) conn->cmd_flags |= CMD_CTX_SUBSCRIBED;
+}
+
+void pubsub_finish_pass(struct connection *conn) {
+    struct pubsub_client *client = conn->pubsub;
+    if (must_hold(conn)) return;
+    pieces_append(&conn->out_pieces, conn->out.len, &client->held_pieces);
+    buf_append(&conn->out, client->held.p, client->held.len);
+    buf_free(&client->held);
+    conn->has_held = false;
+}
