@@ -86,6 +86,11 @@ static uint8_t *unpacked_data(const struct quicklist_node *node) {
     return data;
 }
 
+const uint8_t *quicklist_node_data(const struct quicklist_node *node, uint8_t **unpacked) {
+    *unpacked = node->packed != 0 ? unpacked_data(node) : NULL;
+    return *unpacked != NULL ? *unpacked : node->data;
+}
+
 static void unpack(struct quicklist *ql, struct quicklist_node *node) {
     if (likely(node->packed == 0)) return;
     uint8_t *data = unpacked_data(node);
@@ -524,8 +529,7 @@ uint64_t quicklist_remove(struct quicklist *ql, struct slice text, uint64_t limi
 /** Stands before the item at the offset of its node. */
 static void enter(struct quicklist_iterator *it, size_t offset) {
     const struct quicklist_node *node = it->node;
-    it->lp = node->data;
-    if (node->packed != 0) it->lp = it->unpacked = unpacked_data(node);
+    it->lp = quicklist_node_data(node, &it->unpacked);
     it->pending = node->plain;
     it->p = node->plain ? NULL : listpack_at(it->lp, (int64_t)offset);
     it->offset = offset;

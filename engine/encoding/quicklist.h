@@ -52,6 +52,12 @@ struct quicklist_limit quicklist_limit(int64_t fill);
 /** Whether a listpack of that many bytes and items is more than a node holds. */
 bool quicklist_exceeds(int64_t fill, size_t bytes, uint64_t count);
 
+/**
+ * A node's listpack, or its item: where it stands, or unpacked into memory that *unpacked gets and
+ * the caller frees (NULL: none).
+ */
+const uint8_t *quicklist_node_data(const struct quicklist_node *node, uint8_t **unpacked);
+
 /** Appends a listpack, which is not empty and belongs to the list from now on. */
 void quicklist_append_listpack(struct quicklist *ql, uint8_t *lp);
 /** When the whole list is one listpack: takes it out and frees the list. Otherwise NULL. */

@@ -39,10 +39,13 @@ struct rdb_saving {
 /** Begins to write the entry's value (without type byte and key). */
 void rdb_saving_begin(struct rdb_saving *s, const struct entry *e, const struct rdb_save *how);
 /**
- * Writes on, until about `budget` bytes more have been written (a single element or block may be
- * more). True: there is more to write.
+ * Writes on, until about `budget` bytes more have been written, or compressed and kept (a single
+ * element or block may be more, up to 64 KiB). True: to be called again, though nothing more may
+ * come. `out` may be emptied between the steps.
  */
 bool rdb_saving_step(struct rdb_saving *s, struct buf *out, size_t budget);
+/** Frees what a saving has kept that does not go on to its end (else: nothing, any time). */
+void rdb_saving_end(struct rdb_saving *s);
 /** All of it at once. */
 void rdb_save_value(struct buf *out, const struct entry *e, const struct rdb_save *how);
 

@@ -39,6 +39,9 @@ bool thash_get(struct value v, struct slice field, int64_t now_ms, struct slice 
 /** When the field expires; THASH_NEVER, THASH_ABSENT. */
 int64_t thash_expire_ms(struct value v, struct slice field, int64_t now_ms);
 
+/** No field expires before this; THASH_NEVER: none has an expiry. O(1). */
+int64_t thash_min_expire_ms(struct value v);
+
 #define THASH_WINDOW 16
 /**
  * Before many fields are looked up one after the other: at every THASH_WINDOW-th of them this lets
@@ -74,6 +77,9 @@ void thash_iterate(struct thash_iterator *it, struct value v, int64_t now_ms);
 /** The next field and its value, which may be NULL; false at the end. */
 bool thash_next(struct thash_iterator *it, struct listpack_item *field,
                 struct listpack_item *value);
+/** The same with its expiry, or THASH_NEVER. */
+bool thash_next_expiring(struct thash_iterator *it, struct listpack_item *field,
+                         struct listpack_item *value, int64_t *expire_ms);
 
 /** Called with fields and their values. */
 typedef void thash_each_fn(void *context, const struct listpack_item *field,

@@ -56,6 +56,35 @@ bool thash_next(struct thash_iterator *it, struct listpack_item *field,
     return false;
 }
 
+bool thash_next_expiring(struct thash_iterator *it, struct listpack_item *field,
+                         struct listpack_item *value, int64_t *expire_ms) {
+    if (it->v.encoding != ENC_HASH_HASHTABLE) {
+        const uint8_t *place;
+        if (it->at == NULL) return false;
+        *expire_ms = thash__pack_expire_ms(it->v.object, thash__width(it->v), it->at, &place);
+        return thash_next(it, field, value);
+    }
+    struct thash__field f;
+    for (const void *block; (block = hashtable_next(&it->table)) != NULL;) {
+        thash__read(block, &f);
+        if (thash__is_over(f.expire_ms, it->now_ms)) continue;
+        show_block(&f, field, value);
+        *expire_ms = f.expire_ms;
+        return true;
+    }
+    return false;
+}
+
+int64_t thash_min_expire_ms(struct value v) {
+    if (v.encoding == ENC_HASH_HASHTABLE) {
+        const struct thash__table *t = v.object;
+        return t->expiring > 0 ? t->min_ms : THASH_NEVER;
+    }
+    const uint8_t *value, *first = listpack_first(v.object);
+    if (first == NULL) return THASH_NEVER;
+    return thash__pack_expire_ms(v.object, thash__width(v), first, &value);
+}
+
 // ---- from a cursor on --------------------------------------------------------------------------
 
 struct scan {
