@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Commands about keys whatever their type, and about databases: keys.c, keys_expire.c, keys_move.c,
-// keys_scan.c and keys_object.c. They run on whichever thread has been given the keyspaces of the
-// command's view. Invariant: each writes exactly one reply and leaves keyspaces valid, also when
-// the keys of one command live in different keyspaces. Caller: table.c's rows.
+// keys_dump.c, keys_scan.c and keys_object.c. They run on whichever thread has been given the
+// keyspaces of the command's view. Invariant: each writes exactly one reply and leaves keyspaces
+// valid, also when the keys of one command live in different keyspaces. Caller: table.c's rows.
 #ifndef TORC_ENGINE_COMMANDS_KEYS_H
 #define TORC_ENGINE_COMMANDS_KEYS_H
 
@@ -44,6 +44,10 @@ void keys_rename(struct cmd *c);
 void keys_renamenx(struct cmd *c);
 void keys_copy(struct cmd *c);
 void keys_move(struct cmd *c);
+
+// keys_dump.c: values in serialized form.
+void keys_dump(struct cmd *c);
+void keys_restore(struct cmd *c);
 
 // keys_scan.c: finding keys.
 void keys_keys(struct cmd *c);

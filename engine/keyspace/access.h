@@ -19,6 +19,11 @@
 /** LRU: a key used now. */
 static inline uint32_t access_lru(int64_t now_ms) { return (uint32_t)(now_ms / 1000) & 0xffffff; }
 
+/** LRU: a key used last that many seconds ago, or as long ago as can be told. */
+static inline uint32_t access_lru_idle(int64_t now_ms, uint64_t idle_s) {
+    return (access_lru(now_ms) - (uint32_t)(idle_s < 0xffffff ? idle_s : 0xffffff)) & 0xffffff;
+}
+
 /** LRU: seconds since the last use. */
 static inline uint32_t access_idle_s(uint32_t access, int64_t now_ms) {
     return (access_lru(now_ms) - access) & 0xffffff;
@@ -31,6 +36,11 @@ static inline uint32_t access_minutes(int64_t now_ms) {
 /** LFU: a new key. */
 static inline uint32_t access_lfu_new(int64_t now_ms) {
     return access_minutes(now_ms) << 8 | ACCESS_LFU_INITIAL;
+}
+
+/** LFU: a key with that counter. */
+static inline uint32_t access_lfu_counter(int64_t now_ms, uint8_t counter) {
+    return access_minutes(now_ms) << 8 | counter;
 }
 
 /** LFU: the counter as of now: less one for every decay_time minutes without use (0: never). */

@@ -12,11 +12,14 @@
 /** Appends the entry's payload. The version is the one that `how` names. */
 void rdb_payload_save(struct buf *out, const struct entry *e, const struct rdb_save *how);
 /**
- * Whether version and checksum are right (a checksum of zero is none). Redis's error for it is
- * "ERR DUMP payload version or checksum are wrong".
+ * Whether version and checksum are right; a version that is newer than what is read is not. Redis's
+ * error for it is "ERR DUMP payload version or checksum are wrong".
  */
 bool rdb_payload_check(struct slice payload);
-/** The entry of a checked payload; NULL: "ERR Bad data format". The caller's. */
+/**
+ * The entry of a checked payload; NULL: "ERR Bad data format". The caller's. The payload's version
+ * sets load->dialect.
+ */
 struct entry *rdb_payload_load(struct rdb_load *load, struct slice payload, struct slice key,
                                int64_t expire_ms);
 
