@@ -5,8 +5,8 @@
 // line of text, as in redis-cli, and answered with the reply's bytes as they would go over the
 // wire. After every command the keyspaces' invariants are walked, and what the command's effects
 // make of a second set of keyspaces, by another clock, must be the same. Used by the tests of this
-// folder only; one thread; the harness owns everything that it hands out, and a reply is valid
-// until the next command.
+// folder and of the serialized form; one thread; the harness owns everything that it hands out, and
+// a reply is valid until the next command.
 #ifndef TORC_TESTS_UNIT_COMMANDS_HARNESS_H
 #define TORC_TESTS_UNIT_COMMANDS_HARNESS_H
 
