@@ -64,7 +64,7 @@ static bool read_nodes(struct reading *r) {
 
 /** What stands behind the nodes. */
 static bool read_counts(struct reading *r) {
-    struct stream_id last, first = STREAM_ID_MIN, max_deleted = STREAM_ID_MIN;
+    struct stream_id last, first = STREAM_ID_MAX, max_deleted = STREAM_ID_MIN;
     uint64_t length, entries_added;
     if (!rdb_in_length(r->in, &length) || !read_id(r->in, &last)) return false;
     entries_added = length;
@@ -72,9 +72,7 @@ static bool read_counts(struct reading *r) {
         if (!read_id(r->in, &first) || !read_id(r->in, &max_deleted)) return false;
         if (!rdb_in_length(r->in, &entries_added)) return false;
     }
-    // The first entry is known, and some versions of Redis have told it wrongly.
-    if (tstream_load_end(r->s, length, last, STREAM_ID_MIN, max_deleted, entries_added))
-        return true;
+    if (tstream_load_end(r->s, length, last, first, max_deleted, entries_added)) return true;
     return rdb_in_fail(r->in, "a stream whose length or last id is not that of its entries");
 }
 

@@ -307,7 +307,8 @@ bool tstream_load_end(struct stream *s, uint64_t length, struct stream_id last,
     s->max_deleted = max_deleted;
     s->entries_added = entries_added;
     find_first(s, STREAM_ID_MIN);
-    return stream_id_equal(first, s->first) || stream_id_is_zero(first);
+    if (s->length == 0 && stream_id_equal(first, STREAM_ID_MAX)) s->first = first;
+    return true;
 }
 
 // ---- as a value --------------------------------------------------------------------------------
@@ -391,6 +392,7 @@ static bool stream_is_valid(const void *object) {
     if (!tstream__groups_are_valid(s, &memory) || memory != s->memory) return false;
     struct stream sought = *s;
     find_first(&sought, STREAM_ID_MIN);
+    if (s->length == 0 && stream_id_equal(s->first, STREAM_ID_MAX)) return true;
     return stream_id_equal(sought.first, s->first);
 }
 

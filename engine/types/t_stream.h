@@ -3,8 +3,8 @@
 // Streams: entries in the order of their ids, in nodes of some hundred (encoding/stream_node.h),
 // and the consumer groups over them (t_stream_group.h). A stream is the object of a value and
 // belongs to who owns that; reading changes nothing. No clock: ids are given. Invariant: `memory`
-// is the sum of everything the stream has allocated; `first` is the first entry's id, 0-0 when
-// there is none; no node is without live entries. Called by the stream commands and value.c.
+// is the sum of everything the stream has allocated; `first` is the first entry's id, 0-0 (or, from
+// some files, the highest id) when there is none; no node is without live entries. Called by the stream commands and value.c.
 #ifndef TORC_ENGINE_TYPES_T_STREAM_H
 #define TORC_ENGINE_TYPES_T_STREAM_H
 
@@ -89,7 +89,10 @@ bool tstream_has_gaps(const struct stream *s, struct stream_id id);
 // From a snapshot: the stream is put together from its parts.
 /** Adds a node behind all others; false (and lp stays the caller's) when its bytes are wrong. */
 bool tstream_load_node(struct stream *s, struct stream_id base, uint8_t *lp, size_t bytes);
-/** The rest; false when it contradicts the entries. */
+/**
+ * The rest; false when it contradicts the entries. `first` matters when there are none: the highest
+ * id is kept then, as Redis shows it for an emptied stream of a file of version 5 or 6.
+ */
 bool tstream_load_end(struct stream *s, uint64_t length, struct stream_id last,
                       struct stream_id first, struct stream_id max_deleted, uint64_t entries_added);
 

@@ -272,6 +272,30 @@ static void test_random_elements_are_about_equally_likely(void **state) {
     hashtable_fini(&t, mem_free);
 }
 
+static void test_room_made_at_once_is_what_growing_makes(void **state) {
+    (void)state;
+    const uint32_t counts[] = {0, 1, 6, 7, 500, 1536, 1537, 20000};
+    for (unsigned i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        struct hashtable t, grown;
+        hashtable_init(&t, text_of);
+        hashtable_init(&grown, text_of);
+        hashtable_expect(&t, counts[i]);
+        assert_true(hashtable_is_valid(&t) || counts[i] == 0);
+        for (uint32_t k = 0; k < counts[i] + counts[i] / 3; k++) {
+            hashtable_add(&t, element_new(k));
+            hashtable_add(&grown, element_new(k));
+            if (k == counts[i] / 2) assert_true(hashtable_is_valid(&t));
+        }
+        assert_true(hashtable_is_valid(&t));
+        assert_int_equal(t.nbuckets, grown.nbuckets); // of which the elements need as many
+        for (uint32_t k = 0; k < counts[i]; k++) assert_int_equal(find(&t, k)->number, k);
+        for (uint32_t k = 0; k < counts[i]; k++) assert_true(drop(&t, k));
+        assert_true(hashtable_is_valid(&t));
+        hashtable_fini(&t, mem_free);
+        hashtable_fini(&grown, mem_free);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_holds_nothing),
@@ -281,6 +305,7 @@ int main(void) {
         cmocka_unit_test(test_random_changes_against_a_model),
         cmocka_unit_test(test_buckets_that_overflow_far),
         cmocka_unit_test(test_scan_meets_everything_that_stays),
+        cmocka_unit_test(test_room_made_at_once_is_what_growing_makes),
         cmocka_unit_test(test_random_elements_are_about_equally_likely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

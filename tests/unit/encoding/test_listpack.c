@@ -520,6 +520,66 @@ static void test_validate_refuses(void **state) {
     listpack_free(lp);
 }
 
+/** Numbers and texts of all lengths are canonical as append writes them ... */
+static void test_canonical(void **state) {
+    (void)state;
+    char *text = calloc(1, lengths[LENGTHS - 1]);
+    uint8_t *lp = listpack_new(0);
+    for (size_t i = 0; i < NUMBERS; i++) lp = listpack_append_i64(lp, numbers[i]);
+    for (size_t i = 0; i < LENGTHS; i++) lp = listpack_append(lp, slice_of(text, lengths[i]));
+    lp = listpack_append(lp, SLICE_LITERAL("007"));
+    assert_true(listpack_is_canonical(lp));
+    uint8_t *copy = listpack_canonical_copy(lp);
+    assert_int_equal(listpack_bytes(copy), listpack_bytes(lp));
+    assert_memory_equal(copy, lp, listpack_bytes(lp));
+    listpack_free(copy);
+    listpack_free(lp);
+    free(text);
+}
+
+/** ... and foreign elements that are not become so. */
+static void test_not_canonical(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *text;
+    } cases[] = {
+        {"\x81"
+         "5\2",
+         3, "5"},
+        {"\x84"
+         "-300\5",
+         6, "-300"},
+        {"\x94"
+         "-9223372036854775808\x15",
+         22, "-9223372036854775808"},
+        {"\xc0\x7f\2", 3, "127"},
+        {"\xf1\xff\xff\3", 4, "-1"},
+        {"\xf2\0\1\0\4", 5, "256"},
+        {"\xf3\0\0\1\0\5", 6, "65536"},
+        {"\xf4\0\0\1\0\0\0\0\0\x09", 10, "65536"},
+        {"\xe0\1x\3", 4, "x"},
+        {"\xf0\1\0\0\0x\6", 7, "x"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t foreign[64] = {0};
+        size_t n = LISTPACK_MIN_BYTES + cases[i].n;
+        foreign[0] = (uint8_t)n;
+        foreign[4] = 1;
+        memcpy(foreign + LISTPACK_HEADER, cases[i].bytes, cases[i].n);
+        foreign[n - 1] = LISTPACK_END;
+        assert_true(listpack_validate(foreign, n, NULL, NULL));
+        assert_false(listpack_is_canonical(foreign));
+        uint8_t *copy = listpack_canonical_copy(foreign);
+        assert_true(listpack_is_canonical(copy));
+        check_valid(copy);
+        assert_int_equal(listpack_count(copy), 1);
+        assert_true(listpack_equal(listpack_first(copy), slice_text(cases[i].text)));
+        listpack_free(copy);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
@@ -532,6 +592,8 @@ int main(void) {
         cmocka_unit_test(test_more_than_the_header_counts),
         cmocka_unit_test(test_growth_is_amortised),
         cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_not_canonical),
         cmocka_unit_test(test_validate_calls),
         cmocka_unit_test(test_validate_refuses),
     };

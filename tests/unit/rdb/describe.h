@@ -131,7 +131,7 @@ static inline void tell_stream(const struct stream *s, struct buf *out) {
     }
     buf_printf(out, "last=%" PRIu64 "-%" PRIu64 " added=%" PRIu64 " deleted=%" PRIu64 "-%" PRIu64,
                s->last.ms, s->last.seq, s->entries_added, s->max_deleted.ms, s->max_deleted.seq);
-    buf_append_text(out, " ");
+    buf_printf(out, " first=%" PRIu64 "-%" PRIu64 " ", s->first.ms, s->first.seq);
     for (uint32_t i = 0; i < s->groups.count; i++) tell_group(tstream_group_at(s, i), out);
 }
 

@@ -427,16 +427,18 @@ static const struct sample samples[] = {
     {"zset-unsorted", RDB_ZSET_LISTPACK, RDB_REDIS, sample_zset_unsorted, "listpack",
      "c:1 a:3 b:3 "},
     {"stream", RDB_STREAM_LISTPACKS, RDB_REDIS, sample_stream, "stream",
-     STREAM_ENTRIES "added=3 deleted=0-0 g1 8-0 read=-1 al seen=2001 active=2001 8-0:1001:2 "
-                    "bob seen=2000 active=2000 5-1:1000:1 g2 5-1 read=1 "},
+     STREAM_ENTRIES
+     "added=3 deleted=0-0 first=5-1 g1 8-0 read=-1 al seen=2001 active=2001 8-0:1001:2 "
+     "bob seen=2000 active=2000 5-1:1000:1 g2 5-1 read=1 "},
     {"stream-2", RDB_STREAM_LISTPACKS_2, RDB_REDIS, sample_stream2, "stream",
-     STREAM_ENTRIES "added=4 deleted=5-2 g1 8-0 read=3 al seen=2001 active=2001 8-0:1001:2 "
-                    "bob seen=2000 active=2000 5-1:1000:1 g2 5-1 read=-1 "},
+     STREAM_ENTRIES
+     "added=4 deleted=5-2 first=5-1 g1 8-0 read=3 al seen=2001 active=2001 8-0:1001:2 "
+     "bob seen=2000 active=2000 5-1:1000:1 g2 5-1 read=-1 "},
     {"stream-3", RDB_STREAM_LISTPACKS_3, RDB_REDIS, sample_stream3, "stream",
-     STREAM_ENTRIES "added=4 deleted=5-2 g1 8-0 read=3 al seen=2001 active=-1 8-0:1001:2 "
+     STREAM_ENTRIES "added=4 deleted=5-2 first=5-1 g1 8-0 read=3 al seen=2001 active=-1 8-0:1001:2 "
                     "bob seen=2000 active=1999 5-1:1000:1 g2 5-1 read=-1 "},
     {"stream-empty", RDB_STREAM_LISTPACKS_2, RDB_REDIS, sample_stream_empty, "stream",
-     "last=10-2 added=4 deleted=10-2 "},
+     "last=10-2 added=4 deleted=10-2 first=18446744073709551615-18446744073709551615 "},
 };
 #define SAMPLES (sizeof samples / sizeof samples[0])
 
