@@ -4,7 +4,8 @@
 // and the consumer groups over them (t_stream_group.h). A stream is the object of a value and
 // belongs to who owns that; reading changes nothing. No clock: ids are given. Invariant: `memory`
 // is the sum of everything the stream has allocated; `first` is the first entry's id, 0-0 (or, from
-// some files, the highest id) when there is none; no node is without live entries. Called by the stream commands and value.c.
+// some files, the highest id) when there is none; no node is without live entries. Called by the
+// stream commands and value.c.
 #ifndef TORC_ENGINE_TYPES_T_STREAM_H
 #define TORC_ENGINE_TYPES_T_STREAM_H
 
