@@ -109,7 +109,8 @@ int loading_start(struct fleet *fleet, const struct loading_options *options) {
 }
 
 bool loading_is_on(struct fleet *fleet) {
-    return atomic_load_explicit(&fleet->loading, memory_order_relaxed) != NULL;
+    return atomic_load_explicit(&fleet->loading, memory_order_relaxed) != NULL ||
+           atomic_load_explicit(&fleet->unloaded, memory_order_relaxed);
 }
 
 void loading__wake(struct loading *l, uint32_t shard) {
@@ -224,6 +225,7 @@ static void end(struct shard *home, struct loading *l) {
     int error = pthread_join(l->thread, NULL);
     ASSERT(error == 0);
     leave(home, l);
+    if (how != LOADING_GOOD && options.hold) atomic_store(&home->fleet->unloaded, true);
     atomic_store_explicit(&home->fleet->loading, NULL, memory_order_relaxed);
     loading_free(l);
     options.ended(home, options.context, how);

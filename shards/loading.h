@@ -42,7 +42,10 @@ struct loading_options {
  * file cannot be opened, or no thread started. On a shard's thread, or before the shards run.
  */
 int loading_start(struct fleet *fleet, const struct loading_options *options);
-/** Whether one is under way. Any thread. */
+/**
+ * Whether one is under way, or has failed such that what there is must not be taken for the
+ * dataset: nothing may be saved. Any thread.
+ */
 bool loading_is_on(struct fleet *fleet);
 
 /** Shard, at the beginning of a pass: takes part in a load that has begun. */

@@ -38,8 +38,7 @@ struct server {
     uint32_t nshards, started;
     pthread_barrier_t ready;
     _Atomic bool abandoned;
-    bool loads;            // a file, at the start
-    _Atomic bool unloaded; // the dataset could not be loaded
+    bool loads; // a file, at the start
 };
 
 /**
@@ -188,15 +187,13 @@ static void log_ready(const struct config *c) {
 
 /** The load of the start is over; on shard 0's thread. */
 static void loading_ended(struct shard *home, void *context, enum loading_end end) {
-    struct server *sv = context;
+    (void)context;
     if (end == LOADING_GOOD) {
         log_ready(home->config);
-        return;
+    } else if (end != LOADING_CANCELLED) {
+        log_line(LOG_WARN, "The dataset could not be loaded: nothing is served in its place");
+        on_shutdown(home->fleet);
     }
-    if (end == LOADING_CANCELLED) return;
-    log_line(LOG_WARN, "The dataset could not be loaded: nothing is served in its place");
-    atomic_store(&sv->unloaded, true);
-    on_shutdown(sv->fleet);
 }
 
 /** Begins to load the snapshot, if there is one. False: that is not possible; the log says why. */
@@ -209,8 +206,7 @@ static bool begin_loading(struct server *sv) {
                                       .hold = true,
                                       .skip_unknown = c->rdb_unknown == CONFIG_UNKNOWN_SKIP,
                                       .delay_us = c->key_load_delay,
-                                      .ended = loading_ended,
-                                      .context = sv};
+                                      .ended = loading_ended};
     bool none = c->dbfilename[0] == '\0' || (access(path.p, F_OK) != 0 && errno == ENOENT);
     int error = none ? 0 : loading_start(sv->fleet, &options);
     sv->loads = !none;
@@ -259,7 +255,7 @@ static void wait_for_signal(const struct server *sv, const sigset_t *signals) {
     int number;
     while (sigwait(signals, &number) == 0) {
         if (number == SIGHUP) continue; // as Redis: a closed terminal does not end a server
-        if (atomic_load(&sv->unloaded)) return;
+        if (atomic_load(&sv->fleet->unloaded)) return;
         log_line(LOG_NOTICE, "Received %s, shutting down",
                  number == SIGINT ? "SIGINT" : "SIGTERM or SHUTDOWN");
         return;
@@ -329,7 +325,7 @@ static int serve(struct server *sv, const sigset_t *signals) {
             eviction_warn_if_over(sv->config->maxmemory);
             if (!sv->loads) log_ready(sv->config);
             wait_for_signal(sv, signals);
-            status = atomic_load(&sv->unloaded) ? 1 : 0;
+            status = atomic_load(&sv->fleet->unloaded) ? 1 : 0;
         }
         stop_threads(sv);
         lazyfree_stop();

@@ -72,6 +72,7 @@ struct fleet {
     _Atomic uint64_t loads;
     struct loading *_Atomic loading;
     _Atomic uint64_t load_keys, load_expired;
+    _Atomic bool unloaded; // the one of the start failed: the server is going to stop
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
     // What administrators change, rarely, from any shard: under this lock.
     pthread_mutex_t admin_lock;

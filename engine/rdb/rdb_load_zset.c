@@ -59,7 +59,7 @@ struct pair {
 
 /** The pair at *p, which goes to the next one (NULL: none). False: no such score. */
 static bool read_pair(const uint8_t *lp, const uint8_t **p, struct pair *pair) {
-    struct listpack_item score;
+    struct listpack_item score = {.number = 0};
     pair->member = listpack_text(*p, pair->scratch);
     *p = listpack_next(lp, *p);
     listpack_get(*p, &score);
