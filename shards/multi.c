@@ -33,6 +33,7 @@ struct multi {
     bool denyoom;              // a command that full memory refuses is queued
     bool denyload;             // the same for a load
     bool session;              // a session command is queued
+    bool waits;                // ... that has keys, and waits while it has them (MIGRATE)
     bool everything;           // a command that needs every keyspace is queued
     bool many_dbs;             // keys may be in several databases
     struct watch_set *watches; // EXEC has begun: the connection's
@@ -72,6 +73,11 @@ bool multi_is_for_loading(const struct multi *m) { return !m->denyload; }
 int multi_count(const struct multi *m) { return m ? m->count : 0; }
 
 size_t multi_memory(const struct multi *m) { return m ? m->bytes : 0; }
+
+struct transaction *multi_transaction(const struct multi *m) {
+    ASSERT(m->running);
+    return m->transaction;
+}
 
 bool multi_is_running(const struct multi *m) { return m && m->running; }
 
@@ -132,7 +138,8 @@ static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
     m->everything |= p->spec->where == WHERE_ALL || p->spec->where == WHERE_CURSOR ||
                      command_roams(p->spec, p->argc, p->argv);
     m->many_dbs |= (p->spec->flags & COMMAND_MANY_DBS) || strcmp(p->spec->name, "select") == 0;
-    if (p->spec->where == WHERE_KEYS) add_keys(s, m, q);
+    m->waits |= p->spec->where == WHERE_SESSION && p->spec->key_spec_count > 0;
+    if (p->spec->where == WHERE_KEYS || p->spec->where == WHERE_SESSION) add_keys(s, m, q);
 }
 
 void multi_queue(struct connection *conn, const struct parsed *p) {
@@ -366,7 +373,7 @@ void session_exec(struct session_call *call) {
     bool write, busy = s->intents.parts > 0 && shard == s->id &&
                        (s->intents.lent || multi_conflict(s, m, &hash, &write, false));
     // A session command may wait in the middle of the block: then keys must be held, also own ones.
-    bool held = !alone && m->session && shard != SHARD_ANY;
+    bool held = (!alone && m->session && shard != SHARD_ANY) || (m->waits && m->key_count > 0);
     bool several = everywhere || shard == SHARD_SEVERAL || held;
     bool visit = !alone && (several || elsewhere) && is_in_reach(s, m);
     const struct view *view = visit ? &s->everywhere : shard_view(s, m->write);

@@ -14,6 +14,7 @@
 #include "shards/request.h"
 
 struct multi;
+struct transaction;
 
 /** Frees the queue, and forgets what was watched for it; NULL is allowed. Connection's shard. */
 void multi_free(struct multi *m);
@@ -36,6 +37,8 @@ int multi_count(const struct multi *m);
 size_t multi_memory(const struct multi *m);
 /** Whether EXEC is under way on it (a session command in it may wait for work). */
 bool multi_is_running(const struct multi *m);
+/** Running: the transaction that holds the block's keys; NULL: it needs none. */
+struct transaction *multi_transaction(const struct multi *m);
 /** The work of a command inside EXEC is done: takes its reply and goes on. */
 void multi_work_done(struct connection *conn, const void *reply, size_t length);
 

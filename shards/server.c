@@ -26,6 +26,7 @@
 #include "shards/lazyfree.h"
 #include "shards/loading.h"
 #include "shards/loop.h"
+#include "shards/migrate.h"
 #include "shards/session.h"
 
 #define RESERVED_FDS 96 // beside clients: listeners, rings, eventfds, log
@@ -266,6 +267,7 @@ static void stop_threads(struct server *sv) {
     atomic_store(&sv->fleet->stop, true);
     for (uint32_t i = 0; i < sv->nshards && !atomic_load(&sv->abandoned); i++)
         io_wake(sv->fleet->shards[i]->io, NULL);
+    migrate_pool_stop(sv->fleet->migrations); // while the shards still hear what it has to tell
     pthread_barrier_wait(&sv->ready);
     for (uint32_t i = 0; i < sv->started; i++) pthread_join(sv->loops[i].thread, NULL);
     pthread_barrier_destroy(&sv->ready);

@@ -20,6 +20,7 @@ static const struct session_handler handlers[] = {
     {"select", session_select, false, false},
     {"reset", session_reset, true, true},
     {"quit", session_quit, false, true},
+    {"migrate", session_migrate, true, false},
     {"multi", session_multi, false, true},
     {"exec", session_exec, true, true},
     {"discard", session_discard, true, true},

@@ -43,6 +43,8 @@ void session_run(struct connection *conn, const struct session_handler *handler,
 // session.c
 session_fn session_auth, session_hello, session_select, session_reset, session_quit;
 session_fn session_wait, session_lastsave, session_shutdown;
+// migrate.c
+session_fn session_migrate;
 // multi.c
 session_fn session_multi, session_exec, session_discard, session_watch, session_unwatch;
 // session_client.c

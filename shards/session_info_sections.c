@@ -15,6 +15,7 @@
 #include "shards/config.h"
 #include "shards/lazyfree.h"
 #include "shards/loading.h"
+#include "shards/migrate.h"
 #include "shards/session_info.h"
 #include "shards/session_shared.h"
 
@@ -233,6 +234,7 @@ static void write_stats(const struct info *info, struct buf *out) {
     put(out, "pubsubshard_channels", t->shard_channels);
     put(out, "latest_fork_usec", 0);
     put(out, "total_forks", 0);
+    put(out, "migrate_cached_sockets", migrate_pool_cached(info->home->fleet->migrations));
     put(out, "unexpected_error_replies", 0);
     put(out, "total_error_replies", t->stats.error_replies);
     put(out, "total_reads_processed", t->stats.reads);

@@ -22,6 +22,7 @@
 #include "shards/fanout.h"
 #include "shards/lazyfree.h"
 #include "shards/loading.h"
+#include "shards/migrate.h"
 #include "shards/multi.h"
 #include "shards/notes.h"
 #include "shards/pubsub.h"
@@ -53,6 +54,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
     f->hash_seed = hash_seed;
     f->started_us = started_us;
     pthread_mutex_init(&f->admin_lock, NULL);
+    f->migrations = migrate_pool_new();
     memcpy(f->run_id, run_id, sizeof f->run_id);
     f->shards = mem_calloc(nshards * sizeof(struct shard *));
     f->keyspaces = mem_calloc(nshards * sizeof(struct keyspace *));
@@ -69,6 +71,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
 void fleet_free(struct fleet *f) {
     size_t pairs = (size_t)f->nshards * f->nshards;
     for (size_t i = 0; i < pairs; i++) mailbox_fini(&f->mailboxes[i]);
+    migrate_pool_free(f->migrations);
     pthread_mutex_destroy(&f->admin_lock);
     if (f->config) config_release(f->config);
     mem_free(f->mailboxes);

@@ -30,6 +30,7 @@
 
 struct connection;
 struct loading;
+struct migrate_pool;
 struct note;
 struct pubsub;
 struct pubsub_news;
@@ -63,6 +64,7 @@ struct fleet {
     uint64_t hash_seed;
     char run_id[41];
     int64_t started_us;                                   // wall clock
+    struct migrate_pool *migrations;                      // threads for MIGRATE
     const char *io_reason;                                // why io_uring was not taken; NULL
     _Alignas(MAILBOX_LINE) _Atomic int64_t evicted_bytes; // by all shards
     _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction

@@ -82,6 +82,20 @@ static int georadius_destination(int argc, const struct slice *argv, int from) {
     return found;
 }
 
+/** MIGRATE: the keys behind KEYS, which counts only when the argument for the one key is empty. */
+static struct range migrate_keys(int argc, const struct slice *argv) {
+    struct range one = {3, 3, 1}, none = {0, 0, 1};
+    for (int i = 6; i < argc; i++) {
+        if (slice_is(argv[i], "auth"))
+            i++;
+        else if (slice_is(argv[i], "auth2"))
+            i += 2;
+        else if (slice_is(argv[i], "keys"))
+            return argv[3].n > 0 || i + 1 == argc ? none : (struct range){i + 1, argc - 1, 1};
+    }
+    return one;
+}
+
 /** A key that a function finds, not a spec; 0: none. */
 static int special_key(const struct command *spec, const struct key_spec *ks, int argc,
                        const struct slice *argv) {
@@ -147,10 +161,12 @@ int command_keys(const struct command *spec, int argc, const struct slice *argv,
     for (int s = 0; s < spec->key_spec_count; s++) {
         const struct key_spec *ks = &spec->key_specs[s];
         if (ks->flags & KEY_NOT_KEY) continue;
-        struct range range;
-        if (is_special(spec, ks)) {
+        struct range range = {0, 0, 1};
+        if (spec->id == ROW_MIGRATE) {
+            if (s == 0) range = migrate_keys(argc, argv); // for both
+            if (range.first == 0) continue;
+        } else if (is_special(spec, ks)) {
             range.first = range.last = special_key(spec, ks, argc, argv);
-            range.step = 1;
             if (range.first == 0) continue;
         } else if (!spec_range(ks, argc, argv, &range)) {
             // An option that was not given, or PFMERGE without sources.

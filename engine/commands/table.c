@@ -133,6 +133,10 @@ static const struct key_spec spec_merge[] = {
     AT(1, KEY_RW | KEY_UPDATE, 0, 1, 0, -1, NULL),
     AT(2, KEY_RO | KEY_ACCESS, -1, 1, 0, -1, NULL),
 };
+static const struct key_spec spec_migrate[] = {
+    AT(3, KEY_RW | KEY_ACCESS | KEY_DELETE, 0, 1, 0, -1, NULL),
+    AFTER("keys", -2, KEY_RW | KEY_ACCESS | KEY_DELETE | KEY_INCOMPLETE, -1, 1, 0),
+};
 static const struct key_spec spec_sort[] = {
     AT(1, KEY_RO | KEY_ACCESS, 0, 1, 0, -1, NULL),
     ELSEWHERE(KEY_RO | KEY_ACCESS),

@@ -118,6 +118,7 @@ enum table__row {
     ROW_LTRIM,
     ROW_MEMORY,
     ROW_MGET,
+    ROW_MIGRATE,
     ROW_MOVE,
     ROW_MSET,
     ROW_MSETNX,

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from lib.check import arity, check, eventually, info
-from lib.resp import Client, ConnectionClosed, Error
+from lib.resp import SLOW, Client, ConnectionClosed, Error
 from lib.server import ServerDied, free_port, free_run
+from lib.target import Target
 
 pytestmark = pytest.mark.torc_only
 SLOTS = 16384
@@ -562,3 +563,18 @@ def test_ports_that_do_not_exist_stop_the_start(start, port, tmp_path):
                    unixsocket=str(tmp_path / "socket"))
     assert server.wait_exit() == 1
     assert "shard-ports: there are no" in server.log()
+
+
+def test_migrate(fleet):
+    """A node's keys go to another cluster's node, in the words of a cluster."""
+    node, own, foreign = fleet.nodes[0], fleet.key_of(0), fleet.key_of(fleet.count - 1)
+    node("SET", own, "value")
+    with Target() as target:
+        address = ("127.0.0.1", target.port)
+        if fleet.count > 1:
+            assert node("MIGRATE", *address, foreign, 0, 1000) == fleet.moved(foreign)
+            assert node("MIGRATE", *address, "", 0, 1000, "KEYS", own, foreign) == CROSSSLOT
+        assert node("MIGRATE", *address, "", 0, int(20000 * SLOW), "KEYS", own) == "OK"
+        assert [command[:2] for command in target.restores()] == [[b"RESTORE-ASKING",
+                                                                   own.encode()]]
+    assert node("EXISTS", own) == 0

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 kept = {name: sys.modules.pop(name) for name in list(sys.modules)
         if name == "lib" or name.startswith("lib.")}
 from lib import callgrind, chart, families, guarding, latencies, page  # noqa: E402
-from lib import scenarios, stalls, table  # noqa: E402
+from lib import scenarios, snapshots, stalls, table  # noqa: E402
 for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
     del sys.modules[name]
 sys.modules.update(kept)
@@ -316,3 +316,26 @@ def test_stalls_beside_redis():
                                              "redis": {"DEL": [{**long, "pass_ms": 50.0}]}})
     assert "| DEL | 0.50 | 0 | 5.00 | 5.00 | 50.00 | 3 | 5.00 | 5.00 | 0.01 |" in shown
     assert shown.endswith("| new |  |  |  |  |  |  |  |  |  |")
+
+
+def test_snapshots_are_held_against_their_aims():
+    def sample(save_cpu_s, extra, p999_x):
+        return {"data_mb": 100.0, "save_cpu_s": save_cpu_s, "extra": extra, "p999_x": p999_x}
+
+    samples = {"torc": [sample(1.0, 0.01, 1.0), sample(9.0, 0.03, 1.2), sample(2.0, 0.02, 9.0)],
+               "redis": [sample(4.0, 0.9, 3.0), sample(18.0, 0.9, 3.0), sample(4.0, 0.9, 3.0)]}
+    rows = {line.split(" | ")[0]: line for line in snapshots.markdown(samples).splitlines()}
+    # The machine was slow in the second round: the ratio is that of each round.
+    assert rows["| save: CPU s"] == "| save: CPU s | 2 | 4 | 0.50x | 0.5x | met |"
+    assert "| 0.020 | 0.900 |" in rows["| extra memory meanwhile, parts of the data"]
+    assert rows["| GET p99.9 during / without"].endswith("| 1.20 | 3.00 | 0.40x | 1.3 | met |")
+    slow = snapshots.markdown({"torc": [sample(3.0, 0.06, 1.4)], "redis": [sample(4.0, 0.9, 3.0)]})
+    assert slow.count("NOT met") == 3
+    assert "NOT met" not in snapshots.markdown({"redis": samples["redis"]})
+
+
+def test_snapshot_data_grow_with_the_gigabytes():
+    for kind in snapshots.KINDS:
+        assert snapshots.keys_of(kind, 2) == 2 * snapshots.keys_of(kind, 1)
+        assert snapshots.keys_of(kind, 0.0001) >= 1
+        assert kind.weight == 0 or kind.write.split()[1] == "__key__"
