@@ -20,7 +20,6 @@
 #include "shards/multi.h"
 
 #define SHARE_MIN   ((size_t)16 * 1024) // longer frames are not copied
-#define WEIGHT_HIGH 16384               // of a shard's news from which on publishers wait
 #define WEIGHT_STEP 1024                // so many bytes weigh as much as one receiver
 #define AHEAD       4                   // receivers whose connections are on their way to the cache
 
@@ -172,7 +171,7 @@ static bool has_room(const struct targets *t) {
     const struct shard_face *faces = t->shard->fleet->faces;
     for (uint32_t i = 0; i < t->count; i++)
         if (atomic_load_explicit(&faces[t->v[i].shard].news_weight, memory_order_relaxed) >=
-            WEIGHT_HIGH)
+            t->shard->fleet->news_room)
             return false;
     return true;
 }
@@ -342,7 +341,7 @@ void pubsub__tend(struct shard *s) {
         if (weight > 0)
             atomic_fetch_sub_explicit(&s->fleet->faces[s->id].news_weight, weight,
                                       memory_order_relaxed);
-        if (weight > WEIGHT_HIGH) break; // sockets want their turn
+        if (weight > s->fleet->news_room) break; // sockets want their turn
     }
     if (s->pubsub->waiting_first) pubsub__retry(s);
 }

@@ -20,7 +20,8 @@
 #include "shards/pubsub_table.h"
 #include "shards/shard.h"
 
-#define PUBSUB_NO_ROOM (-1) // a listening shard has too much news to take already
+#define PUBSUB_ROOM    16384 // weight of a shard's news from which on publishers wait
+#define PUBSUB_NO_ROOM (-1)  // a listening shard has too much news to take already
 
 /** What is in a shard's news. */
 struct pubsub_news {

@@ -53,6 +53,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
     f->nshards = nshards;
     f->hash_seed = hash_seed;
     f->started_us = started_us;
+    f->news_room = PUBSUB_ROOM;
     pthread_mutex_init(&f->admin_lock, NULL);
     f->migrations = migrate_pool_new();
     memcpy(f->run_id, run_id, sizeof f->run_id);

@@ -65,6 +65,7 @@ struct fleet {
     char run_id[41];
     int64_t started_us;                                   // wall clock
     struct migrate_pool *migrations;                      // threads for MIGRATE
+    uint64_t news_room;                                   // a shard's, for messages: pubsub.h
     const char *io_reason;                                // why io_uring was not taken; NULL
     _Alignas(MAILBOX_LINE) _Atomic int64_t evicted_bytes; // by all shards
     _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction

@@ -80,6 +80,7 @@ static bool parse_into(struct arena *a, struct sim_value *v, const char *p, size
     case '*':
     case '~':
     case '%':
+    case '>':
         if (number < 0) {
             v->type = VALUE_NULL;
             v->number = 0;
@@ -331,6 +332,30 @@ static void op_done(struct client *c, struct op *op) {
     w->workload->replied(c, op);
 }
 
+/** Whether it is a message of a channel, not a reply. */
+static bool is_message(const struct sim_value *v) {
+    static const char *const kinds[] = {"message", "pmessage", "smessage"};
+    if (v->type != VALUE_ARRAY || v->n < 3 || v->items[0].type != VALUE_TEXT) return false;
+    for (int i = 0; i < 3; i++)
+        if (strcmp(v->items[0].text, kinds[i]) == 0) return true;
+    return false;
+}
+
+static void take_message(struct client *c, const struct sim_value *v) {
+    struct world *w = c->world;
+    uint32_t sabotage = w->options.sabotage;
+    if ((sabotage & SABOTAGE_LOST_MESSAGE) && sim_below(w, 16) == 0) return;
+    if ((sabotage & SABOTAGE_LATE_MESSAGE) && !c->late && sim_below(w, 8) == 0) {
+        c->late = v;
+        return;
+    }
+    w->workload->pushed(c, v);
+    if (!c->late || w->failed) return;
+    v = c->late;
+    c->late = NULL;
+    w->workload->pushed(c, v);
+}
+
 /** A reply on the wire: to the oldest outstanding operation. */
 static void take_reply(struct client *c, struct sim_value *v, const char *raw, size_t n) {
     struct world *w = c->world;
@@ -363,11 +388,15 @@ void client_receive(struct client *c, const char *p, size_t n) {
     buf_append(&c->inbox, p, n);
     size_t at = 0, used;
     struct link *link = c->link;
+    const struct world *w = c->world;
     while (at < c->inbox.len && !c->world->failed && c->link == link) {
         struct sim_value *v =
             value_parse(&c->world->arena, c->inbox.p + at, c->inbox.len - at, &used);
         if (!v) break;
-        take_reply(c, v, c->inbox.p + at, used);
+        if (w->workload->pushed && is_message(v))
+            take_message(c, v);
+        else
+            take_reply(c, v, c->inbox.p + at, used);
         at += used;
     }
     if (c->link == link) buf_consume(&c->inbox, at);

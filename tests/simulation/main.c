@@ -38,6 +38,8 @@ static const struct {
     {"lost-event", SABOTAGE_LOST_EVENT, "groups", ""},
     {"ignore-watch", SABOTAGE_IGNORE_WATCH, "transfers", "total"},
     {"abort", SABOTAGE_ABORT, "transfers", "refused"},
+    {"lost-message", SABOTAGE_LOST_MESSAGE, "messages", "lost"},
+    {"late-message", SABOTAGE_LATE_MESSAGE, "messages", "before"},
 };
 #define SABOTAGES (sizeof sabotages / sizeof sabotages[0])
 
@@ -57,7 +59,8 @@ static void on_fatal_signal(int number) {
 
 static void usage(void) {
     printf("usage: torc-sim [--seed S | --seeds [FROM] COUNT] [--shards N] [--steps N]\n"
-           "                [--workload transfers|groups|tokens|order|registers|memory|chaos]\n"
+           "                [--workload transfers|groups|tokens|order|registers|memory|chaos|\n"
+           "                            queues|messages]\n"
            "                [--sabotage NAME] [--verbose]\n"
            "       torc-sim --self-test\n"
            "sabotages:");

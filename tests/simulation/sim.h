@@ -34,10 +34,12 @@ enum sabotage {
     SABOTAGE_SPLIT_WRITE = 2, // an MSET, RENAME or block with writes is sent as single commands
     SABOTAGE_RELAXED = 4,     // pipeline-order relaxed
     SABOTAGE_STALE = 8, // now and then a client is given its previous reply to the same command
-    SABOTAGE_LOST_WAKE = 16,    // now and then a wake-up does not arrive
-    SABOTAGE_LOST_EVENT = 32,   // now and then received bytes do not reach the shard
-    SABOTAGE_IGNORE_WATCH = 64, // WATCH is not sent
-    SABOTAGE_ABORT = 128,       // an EXEC's reply is now and then replaced by "aborted"
+    SABOTAGE_LOST_WAKE = 16,     // now and then a wake-up does not arrive
+    SABOTAGE_LOST_EVENT = 32,    // now and then received bytes do not reach the shard
+    SABOTAGE_IGNORE_WATCH = 64,  // WATCH is not sent
+    SABOTAGE_ABORT = 128,        // an EXEC's reply is now and then replaced by "aborted"
+    SABOTAGE_LOST_MESSAGE = 256, // now and then a subscriber does not see a message ...
+    SABOTAGE_LATE_MESSAGE = 512, // ... or sees it behind the next one
 };
 
 struct sim_options {
@@ -132,6 +134,7 @@ struct client {
     int phase;
     int64_t v[24];
     struct op *latest;
+    const struct sim_value *late; // sabotage: a message that is held back
 };
 
 /** A workload: what clients do, and what must hold. */
@@ -142,10 +145,12 @@ struct workload {
     void (*next)(struct client *c);      // issues the next operation, or sets finished
     void (*replied)(struct client *c, struct op *op); // an operation has its reply
     void (*check)(struct world *w);                   // all clients are gone, all shards quiet
+    // A message of a channel; NULL: nobody subscribes.
+    void (*pushed)(struct client *c, const struct sim_value *v);
 };
 
 extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
-    workload_registers, workload_memory, workload_chaos, workload_queues;
+    workload_registers, workload_memory, workload_chaos, workload_queues, workload_messages;
 
 struct sim_io {
     struct io io; // first member

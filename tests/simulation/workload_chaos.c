@@ -367,4 +367,4 @@ static void check(struct world *w) {
     }
 }
 
-const struct workload workload_chaos = {"chaos", setup, connected, next, replied, check};
+const struct workload workload_chaos = {"chaos", setup, connected, next, replied, check, NULL};

@@ -12,6 +12,7 @@
 #include "engine/base/hash.h"
 #include "engine/base/num.h"
 #include "shards/connection.h"
+#include "shards/pubsub.h"
 #include "shards/request.h"
 #include "shards/visit.h"
 #include "shards/watch.h"
@@ -22,8 +23,8 @@
 #define WALL_START_US INT64_C(1700000000000000)
 
 static const struct workload *const workloads[] = {
-    &workload_transfers, &workload_groups, &workload_tokens, &workload_order,
-    &workload_registers, &workload_memory, &workload_chaos,  &workload_queues};
+    &workload_transfers, &workload_groups, &workload_tokens, &workload_order,   &workload_registers,
+    &workload_memory,    &workload_chaos,  &workload_queues, &workload_messages};
 #define WORKLOADS (sizeof workloads / sizeof workloads[0])
 
 // What is being run now: for the handler of fatal signals, which has no other way to know.
@@ -119,6 +120,7 @@ static void world_init(struct world *w, const struct sim_options *options) {
     char run_id[41] = {0};
     w->fleet = fleet_new(w->nshards, random_next(&w->random), run_id, WALL_START_US);
     choose_rings(w);
+    if (sim_below(w, 2)) w->fleet->news_room = 1 + sim_below(w, 8);
     for (uint32_t i = 0; i < w->nshards; i++) {
         w->ios[i] = sim_io_new(w, i);
         w->shards[i] = shard_new(w->fleet, i, &w->ios[i]->io, w->config, random_next(&w->random));
@@ -147,6 +149,9 @@ static void world_free(struct world *w) {
 
 static void check_after_pass(struct world *w, struct shard *s) {
     if (!intents_is_valid(&s->intents)) sim_fail(w, "the intents of shard %u are not valid", s->id);
+    if (!pubsub_table_is_valid(&s->pubsub->table) ||
+        !pubsub_registry_is_valid(&s->pubsub->registry))
+        sim_fail(w, "the subscriptions of shard %u are not valid", s->id);
     if (!timers_is_valid(&s->timers)) sim_fail(w, "the timers of shard %u are not valid", s->id);
     // Nobody may sleep on something to do: all senders have finished their passes.
     for (uint32_t to = 0; to < w->nshards && !w->failed; to++) {
@@ -155,6 +160,8 @@ static void check_after_pass(struct world *w, struct shard *s) {
             if (!mailbox_is_empty(&w->fleet->mailboxes[from * w->nshards + to]))
                 sim_fail(w, "lost wake-up: shard %u sleeps, and has messages of shard %u", to,
                          from);
+        if (pubsub_has_news(w->shards[to]))
+            sim_fail(w, "lost wake-up: shard %u sleeps, and has news", to);
         if (w->shards[to]->held_first && request_held_is_due(w->shards[to]))
             sim_fail(w, "lost wake-up: shard %u sleeps, and holds a request that is due", to);
     }
@@ -331,6 +338,11 @@ static void check_quiet(struct world *w) {
                 sim_fail(w, "shard %u is idle and has messages for shard %u", i, to);
         if (!keyspace_is_valid(s->keyspace))
             sim_fail(w, "the keyspace of shard %u is not valid", i);
+        const struct pubsub_registry *registry = &s->pubsub->registry;
+        if (!pubsub_is_idle(s) || s->pubsub->table.subscriptions.count > 0 ||
+            registry->channels.count > 0 || registry->shard_channels.count > 0 ||
+            pubsub_patterns_count(&registry->patterns) > 0)
+            sim_fail(w, "shard %u is idle and has subscriptions", i);
     }
 }
 
