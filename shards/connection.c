@@ -341,7 +341,8 @@ void connection_finish_pass(struct connection *conn) {
         ((conn->stalls & ~(uint32_t)STALL_PAUSE) == 0 || (conn->work && conn->work->blocking)))
         conn->closing = true;
     if (conn->closing) finish_closing(conn);
-    if (conn->closed && conn->references == 0 && !conn->in_resumable && !conn->in_dirty)
+    if (conn->closed && conn->references == 0 && !conn->in_resumable && !conn->in_dirty &&
+        !conn->in_paced)
         connection_free(conn);
 }
 

@@ -21,6 +21,9 @@
 
 #define SHARE_MIN   ((size_t)16 * 1024) // longer frames are not copied
 #define WEIGHT_STEP 1024                // so many bytes weigh as much as one receiver
+#define COPIES_MAX  16384               // more new bytes for one receiver are sent at once
+#define PACE_NS     2000                // for each receiver: about what sending takes ...
+#define PACE_MAX_NS 2000000             // ... but no longer than this
 #define AHEAD       4                   // receivers whose connections are on their way to the cache
 
 struct publication_pattern {
@@ -70,6 +73,7 @@ void pubsub_fini(struct shard *s) {
     pubsub_table_fini(&ps->table);
     pubsub_registry_fini(&ps->registry);
     mem_free(ps->matched);
+    mem_free(ps->paced);
     buf_free(&ps->head);
     mem_free(ps);
     s->pubsub = NULL;
@@ -239,6 +243,45 @@ int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_messag
     return receivers;
 }
 
+// ---- pacing ------------------------------------------------------------------------------------
+//
+// A send costs many times what a message does. When many receivers have been sent to, the next
+// messages wait for about as long as that took, so that one send takes several; a message that
+// comes after a rest goes at once.
+
+static void pace(struct connection *conn) {
+    struct pubsub *ps = conn->shard->pubsub;
+    if (conn->in_dirty || conn->in_paced) return;
+    if (ps->paced_count == ps->paced_room) {
+        ps->paced_room = ps->paced_room ? ps->paced_room * 2 : 64;
+        ps->paced = mem_realloc(ps->paced, ps->paced_room * sizeof(struct connection *));
+    }
+    conn->in_paced = true;
+    ps->paced[ps->paced_count++] = conn;
+}
+
+int64_t pubsub_send_ns(const struct shard *s) {
+    const struct pubsub *ps = s->pubsub;
+    if (ps->sent_count > 0) return 0; // the next pass learns when they had been sent
+    return ps->paced_count > 0 ? ps->next_send_ns : INT64_MAX;
+}
+
+void pubsub__send(struct shard *s) {
+    struct pubsub *ps = s->pubsub;
+    if (ps->sent_count > 0) { // it was over when this pass began
+        int64_t pace_ns = (int64_t)ps->sent_count * PACE_NS;
+        ps->next_send_ns = s->now_ns + (pace_ns < PACE_MAX_NS ? pace_ns : PACE_MAX_NS);
+        ps->sent_count = 0;
+    }
+    if (ps->paced_count == 0 || s->now_ns < ps->next_send_ns) return;
+    for (uint32_t i = 0; i < ps->paced_count; i++) {
+        ps->paced[i]->in_paced = false;
+        connection_mark(ps->paced[i]);
+    }
+    if (ps->paced_count >= s->fleet->paced_from) ps->sent_count = ps->paced_count;
+    ps->paced_count = 0;
+}
+
 // ---- delivering --------------------------------------------------------------------------------
 
 /** Inside EXEC, and in the middle of a SUBSCRIBE, messages have to wait. */
@@ -274,7 +317,10 @@ static void deliver(struct connection *conn, struct slice head, struct blob *fra
     if (!shared) memcpy(p, body.p, body.n);
     out->len += n;
     if (unlikely(shared)) pieces_add(pieces, out->len, frame, body);
-    connection_mark(conn);
+    if (out->len < COPIES_MAX && !shared)
+        pace(conn);
+    else
+        connection_mark(conn);
 }
 
 static void deliver_to_all(const struct pubsub_topic *topic, struct slice head, struct blob *frame,

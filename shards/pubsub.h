@@ -21,6 +21,7 @@
 #include "shards/shard.h"
 
 #define PUBSUB_ROOM    16384 // weight of a shard's news from which on publishers wait
+#define PUBSUB_PACED   32    // receivers in one pass from which on sends are paced
 #define PUBSUB_NO_ROOM (-1)  // a listening shard has too much news to take already
 
 /** What is in a shard's news. */
@@ -58,6 +59,11 @@ struct pubsub {
     struct pubsub_pattern **matched;  // by the message in hand
     uint32_t matched_count, matched_room;
     struct buf head; // of the pattern message in hand
+    // Receivers whose messages wait to be sent, together with those that come soon: see pubsub.c.
+    struct connection **paced;
+    uint32_t paced_count, paced_room;
+    uint32_t sent_count;  // receivers that the pass before has sent to
+    int64_t next_send_ns; // not before this
 };
 
 void pubsub_init(struct shard *s);
@@ -66,6 +72,13 @@ void pubsub_fini(struct shard *s);
 
 /** In a pass: takes the news, and publishes what waited for room. */
 static inline void pubsub_tend(struct shard *s);
+/** When the messages that wait want a pass; INT64_MAX: none wait. */
+int64_t pubsub_send_ns(const struct shard *s);
+/**
+ * End of a pass, when all others have been sent to: marks those whose messages have waited long
+ * enough. True: there are some.
+ */
+static inline bool pubsub_send(struct shard *s);
 /** Whether there are news, as far as this shard knows. */
 static inline bool pubsub_has_news(const struct shard *s) {
     return atomic_load_explicit(&s->fleet->faces[s->id].news, memory_order_relaxed) != NULL;
@@ -110,6 +123,7 @@ struct blob *pubsub_frame(const struct pubsub_message *m);
 int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_message *m, bool force);
 
 // Inside pubsub*.c.
+void pubsub__send(struct shard *s);
 void pubsub__tend(struct shard *s);
 /** Puts something into a shard's news. */
 void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news);
@@ -117,8 +131,15 @@ void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news);
 void pubsub__leg_back(struct shard *s, struct pubsub_news *news);
 void pubsub__retry(struct shard *s);
 
+static inline bool pubsub_send(struct shard *s) {
+    if (likely((s->pubsub->paced_count | s->pubsub->sent_count) == 0)) return false;
+    pubsub__send(s);
+    return s->dirty != NULL;
+}
+
 static inline void pubsub_tend(struct shard *s) {
-    if (unlikely(pubsub_has_news(s) || s->pubsub->waiting_first)) pubsub__tend(s);
+    const struct pubsub *ps = s->pubsub;
+    if (unlikely(pubsub_has_news(s) || ps->waiting_first)) pubsub__tend(s);
 }
 
 #endif

@@ -54,6 +54,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
     f->hash_seed = hash_seed;
     f->started_us = started_us;
     f->news_room = PUBSUB_ROOM;
+    f->paced_from = PUBSUB_PACED;
     pthread_mutex_init(&f->admin_lock, NULL);
     f->migrations = migrate_pool_new();
     memcpy(f->run_id, run_id, sizeof f->run_id);
@@ -548,6 +549,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
     visit_leave(s);
     if (s->dirty) finish_connections(s);
+    if (pubsub_send(s)) finish_connections(s);
     bool was_full = s->gates & GATE_OUTBOX;
     flush_messages(s);
     if (was_full && !(s->gates & GATE_OUTBOX))
@@ -565,6 +567,7 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (s->eviction.pending || pubsub_has_news(s)) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
+    if (pubsub_send_ns(s) < until_ns) until_ns = pubsub_send_ns(s);
     int64_t sleep_ns = until_ns - s->now_ns;
     if (s->eviction.waiting && sleep_ns > EVICTION_WAIT_NS) sleep_ns = EVICTION_WAIT_NS;
     if (s->pubsub->waiting_first && sleep_ns > ROOM_WAIT_NS) sleep_ns = ROOM_WAIT_NS;

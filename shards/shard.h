@@ -66,6 +66,7 @@ struct fleet {
     int64_t started_us;                                   // wall clock
     struct migrate_pool *migrations;                      // threads for MIGRATE
     uint64_t news_room;                                   // a shard's, for messages: pubsub.h
+    uint32_t paced_from;                                  // receivers: pubsub.h
     const char *io_reason;                                // why io_uring was not taken; NULL
     _Alignas(MAILBOX_LINE) _Atomic int64_t evicted_bytes; // by all shards
     _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction

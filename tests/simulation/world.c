@@ -121,6 +121,7 @@ static void world_init(struct world *w, const struct sim_options *options) {
     w->fleet = fleet_new(w->nshards, random_next(&w->random), run_id, WALL_START_US);
     choose_rings(w);
     if (sim_below(w, 2)) w->fleet->news_room = 1 + sim_below(w, 8);
+    if (sim_below(w, 2)) w->fleet->paced_from = 1;
     for (uint32_t i = 0; i < w->nshards; i++) {
         w->ios[i] = sim_io_new(w, i);
         w->shards[i] = shard_new(w->fleet, i, &w->ios[i]->io, w->config, random_next(&w->random));
