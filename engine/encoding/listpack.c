@@ -467,6 +467,7 @@ static size_t checked_element(const uint8_t *p, const uint8_t *end) {
     if (head == 0 || head > room) return 0;
     size_t size = listpack__size(p), back = listpack__back_bytes(size);
     if (size + back > room) return 0;
+    if (likely(back == 1)) return p[size] == size ? size + 1 : 0;
     uint8_t expected[5];
     write_back(expected, size);
     return memcmp(p + size, expected, back) == 0 ? size + back : 0;

@@ -5,6 +5,8 @@
 // would have been read and written wrongly. No state; the thread that loads. Invariant: a sorted
 // set that is returned has members, none twice, in order, and no score is NaN. Called by
 // rdb_load.c.
+#include <math.h>
+
 #include "engine/rdb/rdb_load_parts.h"
 #include "engine/types/t_zset.h"
 
@@ -53,34 +55,52 @@ static enum rdb_loaded load_members(struct rdb_load *load, struct rdb_in *in, bo
 /** One pair of a listpack. */
 struct pair {
     struct slice member;
-    double score;
     char scratch[NUM_I64_TEXT_MAX];
+    const uint8_t *score_at;
+    double about; // the score, but for the last places when it is a text
 };
+
+/** The score at p; false: it is no number. */
+static bool read_score(const uint8_t *p, double *score) {
+    struct listpack_item item = {.number = 0};
+    listpack_get(p, &item);
+    if (item.is_int) *score = (double)item.number;
+    return item.is_int || (num_parse_double(item.text, score) && *score == *score);
+}
+
+/** About the same, which takes a tenth of the time. */
+static bool guess_score(const uint8_t *p, double *score) {
+    struct listpack_item item = {.number = 0};
+    listpack_get(p, &item);
+    return (!item.is_int && num_guess_double(item.text, score)) || read_score(p, score);
+}
 
 /** The pair at *p, which goes to the next one (NULL: none). False: no such score. */
 static bool read_pair(const uint8_t *lp, const uint8_t **p, struct pair *pair) {
-    struct listpack_item score = {.number = 0};
     pair->member = listpack_text(*p, pair->scratch);
-    *p = listpack_next(lp, *p);
-    listpack_get(*p, &score);
-    *p = listpack_next(lp, *p);
-    pair->score = (double)(score.is_int ? score.number : 0);
-    return score.is_int || num_parse_double(score.text, &pair->score);
+    pair->score_at = listpack_next(lp, *p);
+    *p = listpack_next(lp, pair->score_at);
+    return guess_score(pair->score_at, &pair->about);
+}
+
+static bool ascend(const struct pair *a, const struct pair *b) {
+    double far = (fabs(a->about) + fabs(b->about)) * 0x1p-50, low = 0, high = 0;
+    if (b->about - a->about > far) return true;
+    if (a->about - b->about > far) return false;
+    read_score(a->score_at, &low);
+    read_score(b->score_at, &high);
+    return low < high || (low == high && ranked_compare(a->member, b->member) < 0);
 }
 
 /** Whether all scores are numbers; *in_order: pairs ascend. */
 static bool look_at_pairs(const uint8_t *lp, bool *in_order) {
-    struct pair pairs[2];
+    struct pair pairs[2] = {{.about = 0}};
     unsigned now = 0;
     bool first = true;
     *in_order = true;
     for (const uint8_t *p = listpack_first(lp); p != NULL; now ^= 1, first = false) {
-        const struct pair *before = &pairs[now ^ 1];
         if (!read_pair(lp, &p, &pairs[now])) return false;
-        if (first || before->score < pairs[now].score) continue;
-        if (before->score > pairs[now].score ||
-            ranked_compare(before->member, pairs[now].member) > 0)
-            *in_order = false;
+        if (!first && *in_order && !ascend(&pairs[now ^ 1], &pairs[now])) *in_order = false;
     }
     return true;
 }
@@ -89,8 +109,10 @@ static struct value sorted(const uint8_t *lp, const struct value_limits *limits)
     struct value v = tzset_gather_begin();
     struct pair pair;
     for (const uint8_t *p = listpack_first(lp); p != NULL;) {
+        double score = 0;
         read_pair(lp, &p, &pair);
-        tzset_gather_add(v, pair.member, pair.score);
+        read_score(pair.score_at, &score);
+        tzset_gather_add(v, pair.member, score);
     }
     tzset_gather_end(&v, limits);
     return v;

@@ -302,8 +302,10 @@ bool tstream_load_node(struct stream *s, struct stream_id base, uint8_t *lp, siz
 bool tstream_load_end(struct stream *s, uint64_t length, struct stream_id last,
                       struct stream_id first, struct stream_id max_deleted,
                       uint64_t entries_added) {
-    if (length != s->length || stream_id_less(last, s->last)) return false;
-    s->last = last;
+    if (length != s->length || stream_id_less(last, tstream_last_entry(s))) return false;
+    // XSETID of older versions may have gone back behind deleted entries, whose ids are not used
+    // again here.
+    if (stream_id_less(s->last, last)) s->last = last;
     s->max_deleted = max_deleted;
     s->entries_added = entries_added;
     find_first(s, STREAM_ID_MIN);
