@@ -50,7 +50,8 @@ static bool read_field(struct reading *r, unsigned which, struct thash_loaded *f
     if (!rdb_load__text(r->load, r->in, 2 * which + 1, &f->value)) return false;
     if (r->form != BEHIND) return true;
     if (!rdb_in_i64(r->in, &f->expire_ms)) return false;
-    return f->expire_ms > 0 || f->expire_ms == THASH_NEVER || fail_expiry(r->in);
+    if (f->expire_ms == THASH_NEVER) return true;
+    return (f->expire_ms > 0 && f->expire_ms <= (int64_t)EXPIRE_MAX) || fail_expiry(r->in);
 }
 
 static bool is_over(const struct rdb_load *load, int64_t expire_ms) {
