@@ -292,7 +292,7 @@ static enum step read_unknown_record(struct rdb_reader *r, const uint8_t *start,
     if (!rdb_in_skip_module(&r->in)) return STEP_FAILED;
     record->value = slice_of(value, (size_t)(r->in.at - value));
     record->is_record = true;
-    return tell_unknown(r, item, start, "value of module type '%s' (key '%s')", name, key.text);
+    return tell_unknown(r, item, start, "value of module type '%s'", name);
 }
 
 static enum step read_record(struct rdb_reader *r, uint8_t type, const uint8_t *start,
