@@ -85,6 +85,8 @@ static bool take(struct rdb_feed *feed, enum rdb_item item) {
         if (feed->aux) feed->aux(feed->context, r);
         return true;
     case RDB_ITEM_RESIZE:
+        if (feed->resize) feed->resize(feed->context, r);
+        return true;
     case RDB_ITEM_SLOT:
     case RDB_ITEM_END: return true;
     case RDB_ITEM_ERROR: break;

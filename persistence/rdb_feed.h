@@ -45,6 +45,8 @@ struct rdb_feed {
     bool (*record)(void *context, const struct rdb_record *record);
     /** NULL, or: item.key = item.text of the file's head. */
     void (*aux)(void *context, const struct rdb_record *item);
+    /** NULL, or: item.db is going to have so many keys (item.numbers[0]), it is said. */
+    void (*resize)(void *context, const struct rdb_record *item);
     void *context;
     // What came of it.
     struct rdb_reader reader;

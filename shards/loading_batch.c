@@ -13,6 +13,7 @@
 
 #define AHEAD       16  // records whose buckets are loaded side by side
 #define RECORD_COST 128 // bytes that a record counts for beside its own
+#define EXPECT      255 // no type: offset is how many keys of the database are to come
 
 /** What stands in front of a record's key and value. */
 struct head {
@@ -38,6 +39,12 @@ void loading_batch_free(struct loading_batch *b) {
 }
 
 static size_t padded(size_t n) { return (n + 7) & ~(size_t)7; }
+
+void loading_batch_expect(struct loading_batch *b, uint32_t db, uint64_t keys) {
+    struct head head = {.offset = keys, .db = db, .type = EXPECT};
+    memcpy(buf_reserve(&b->bytes, padded(sizeof head)), &head, sizeof head);
+    b->bytes.len += padded(sizeof head);
+}
 
 void loading_batch_add(struct loading_batch *b, const struct rdb_record *r) {
     size_t bytes = padded(sizeof(struct head) + r->key.n + r->value.n);
@@ -102,6 +109,10 @@ static bool put(struct loading_apply *a, const struct ahead *r, struct entry *e)
 static bool apply(struct loading_apply *a, const struct ahead *r) {
     const struct head *head = r->head;
     ASSERT(head->db < a->keyspace->ndbs);
+    if (unlikely(head->type == EXPECT)) {
+        db_expect(&a->keyspace->dbs[head->db], head->offset);
+        return true;
+    }
     struct slice value = value_of(r);
     struct entry *e = NULL;
     struct rdb_in in;
@@ -149,6 +160,8 @@ static uint32_t look_ahead(const struct loading_apply *a, const struct loading_b
         used += bytes + RECORD_COST;
         at += bytes;
     }
+    for (uint32_t i = 0; i < n; i++)
+        table_prefetch_entry(&a->keyspace->dbs[out[i].head->db].table, out[i].key.hash);
     return n;
 }
 

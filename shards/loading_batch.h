@@ -22,6 +22,8 @@ struct loading_batch *loading_batch_new(void);
 void loading_batch_free(struct loading_batch *b);
 /** Copies a record to the end of the batch. */
 void loading_batch_add(struct loading_batch *b, const struct rdb_record *r);
+/** So many of the records that follow are of this database. */
+void loading_batch_expect(struct loading_batch *b, uint32_t db, uint64_t keys);
 
 /** One keyspace's share of a load: what its records become, and what became of them. */
 struct loading_apply {

@@ -18,8 +18,9 @@
 #include "persistence/rdb_check.h"
 #include "shards/loading_shared.h"
 
-#define PROGRESS_NS INT64_C(2000000000) // how often the log says how far it is
-#define DELAY_US    10000               // a key-load-delay is looked at again after this
+#define PROGRESS_NS   INT64_C(2000000000) // how often the log says how far it is
+#define BYTES_PER_KEY 16    // of a file, at least, as far as hints of how many there are count
+#define DELAY_US      10000 // a key-load-delay is looked at again after this
 
 typedef unsigned long long ull;
 
@@ -132,6 +133,18 @@ static bool take_record(void *context, const struct rdb_record *r) {
     return hand_over(loader, shard) || stop(loader);
 }
 
+/** A hint, which a file may lie about: the tables made for it are small beside the file. */
+static void take_resize(void *context, const struct rdb_record *item) {
+    struct loader *loader = context;
+    struct loading *l = loader->loading;
+    uint64_t keys = item->numbers[0], most = l->total_bytes / BYTES_PER_KEY;
+    if (keys > most) keys = most;
+    for (uint32_t i = 0; i < l->fleet->nshards; i++) {
+        if (!loader->batches[i]) loader->batches[i] = spare_batch(l);
+        loading_batch_expect(loader->batches[i], item->db, keys / l->fleet->nshards);
+    }
+}
+
 static void take_aux(void *context, const struct rdb_record *item) {
     const struct loader *loader = context;
     struct loading *l = loader->loading;
@@ -192,7 +205,8 @@ static bool check(struct loader *loader) {
 
 static void fill(struct loader *loader) {
     struct loading *l = loader->loading;
-    struct rdb_feed feed = {.record = take_record, .aux = take_aux, .context = loader};
+    struct rdb_feed feed = {
+        .record = take_record, .aux = take_aux, .resize = take_resize, .context = loader};
     prepare_feed(loader, &feed, "Loading");
     if (rdb_feed_run(&feed))
         close_lanes(loader);

@@ -155,6 +155,8 @@ void db_attach(struct db *db, struct key key, struct entry *e) {
     count_memory(db, (int64_t)entry_memory(e));
 }
 
+void db_expect(struct db *db, uint64_t keys) { table_expect(&db->table, keys); }
+
 struct entry *db_detach(struct db *db, struct key key, struct table_ref ref) {
     struct entry *e = ref.entry;
     count_memory(db, -(int64_t)entry_memory(e));

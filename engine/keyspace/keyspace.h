@@ -141,6 +141,8 @@ void db_set_expire(struct db *db, struct key key, struct table_ref *ref, int64_t
 struct entry *db_detach(struct db *db, struct key key, struct table_ref ref);
 /** Puts a detached or foreign entry in (its key must be absent); does not call modified. */
 void db_attach(struct db *db, struct key key, struct entry *e);
+/** So many keys are going to be put into an empty database: their table is made at once. */
+void db_expect(struct db *db, uint64_t keys);
 /** Takes out and frees (off-thread when big). Calls modified. */
 void db_delete(struct db *db, struct key key, struct table_ref ref);
 /** Deletes a found key that no command asked to delete: counts it and calls removed before. */

@@ -28,6 +28,7 @@
 // Entries are packed, so most short ones lie in two cache lines; the end of one of 56 bytes is this
 // far in.
 #define SECOND_LINE       48
+#define EXPECT_MAX        (UINT64_C(1) << 30) // most entries that memory is taken for in advance
 #define MERGES_PER_REMOVE 2 // so that a table that had to wait with merging catches up
 
 _Static_assert(TABLE_BUCKET_SLOTS * sizeof(uint64_t) == TABLE__BUCKET_BYTES, "a bucket is a line");
@@ -218,6 +219,16 @@ void table_insert(struct table *t, struct entry *e, uint64_t hash, uint8_t code)
     add_slot(t, table__bucket(t, table__address(t, hash)), slot);
     t->count++;
     if (t->count * 4 > t->nbuckets * SPLIT_LOAD) split(t);
+}
+
+void table_expect(struct table *t, uint64_t count) {
+    if (t->count != 0 || t->walked != 0 || count > EXPECT_MAX) return;
+    uint64_t n = (count * 4 + SPLIT_LOAD - 1) / SPLIT_LOAD;
+    if (n <= t->nbuckets || n == 0) return;
+    table__memory_grow(t, n);
+    t->nbuckets = n;
+    while (t->level_mask * 2 + 1 < n) t->level_mask = t->level_mask * 2 + 1;
+    ASSERT(n >= t->level_mask + 1 && n < 2 * (t->level_mask + 1));
 }
 
 void table_replace(struct table_ref *ref, struct entry *e, uint8_t code) {

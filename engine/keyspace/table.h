@@ -76,6 +76,12 @@ struct table_ref table_find_hash(const struct table *t, uint64_t hash);
 /** Inserts an entry, with its expiry code, whose key is not in the table. May split one bucket. */
 void table_insert(struct table *t, struct entry *e, uint64_t hash, uint8_t code);
 /**
+ * So many entries are going to come: an empty table gets the buckets for them at once, as many as
+ * it would have in the end, and need not split them one by one. A table that has entries, or a
+ * number that is out of all proportion, stays as it is.
+ */
+void table_expect(struct table *t, uint64_t count);
+/**
  * Puts another entry with the same key (or the same that has moved) and its expiry code in the
  * slot.
  */

@@ -133,6 +133,15 @@ def test_expired_keys(launch, many):
         assert fields["expired_keys"] == "0"
 
 
+def test_more_than_fits(launch, many):
+    """Nothing is evicted before all is there."""
+    server = launch(many.bytes, maxmemory="1mb", maxmemory_policy="allkeys-random")
+    with server.client() as client:
+        loaded(client)
+        eventually(lambda: int(info(client, "stats")["evicted_keys"]) > 1000)
+        assert info(client, "persistence")["rdb_last_load_keys_loaded"] == "20000"
+
+
 @pytest.mark.parametrize("shards", [1, 4])
 def test_clients_meanwhile(launch, many, shards):
     server = launch(many.bytes, ready=False, shards=shards, key_load_delay=500)
@@ -145,7 +154,7 @@ def test_clients_meanwhile(launch, many, shards):
         assert 0 <= int(fields["loading_loaded_bytes"]) <= len(many.bytes)
         assert 0 <= float(fields["loading_loaded_perc"]) <= 100
         assert int(fields["loading_eta_seconds"]) >= 0
-        assert int(fields["loading_rdb_used_mem"]) > 0
+        eventually(lambda: int(info(client, "persistence")["loading_rdb_used_mem"]) > 0)
         check(client, ("GET a", LOADING), ("SET a 1", LOADING), ("DBSIZE", LOADING),
               ("KEYS *", LOADING), ("FLUSHALL", LOADING), ("SELECT 1", "OK"), ("SELECT 0", "OK"),
               ("MULTI", "OK"), ("SELECT 0", "QUEUED"), ("EXEC", ["OK"]),

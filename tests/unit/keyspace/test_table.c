@@ -432,6 +432,30 @@ static void test_draining_in_steps_leaves_nothing(void **state) {
     mem_free(numbers);
 }
 
+static void test_an_expected_table_is_like_a_grown_one(void **state) {
+    (void)state;
+    for (uint64_t count = 0; count < 3000; count = count * 3 / 2 + 1) {
+        struct table grown, expected;
+        table_init(&grown, SEED);
+        table_init(&expected, SEED);
+        table_expect(&expected, count);
+        assert_true(table_is_valid(&expected));
+        uint64_t buckets = expected.nbuckets;
+        for (uint64_t i = 0; i < count; i++) {
+            insert(&grown, i);
+            insert(&expected, i);
+        }
+        assert_true(table_is_valid(&expected));
+        assert_int_equal(expected.nbuckets, buckets);
+        assert_in_range(grown.nbuckets, buckets, buckets + 1);
+        if (count > 0) assert_non_null(find(&expected, count - 1).entry);
+        table_expect(&expected, 100000); // it is not empty
+        assert_true(count == 0 || expected.nbuckets == buckets);
+        clear(&grown);
+        clear(&expected);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_table_finds_nothing_and_holds_nothing),
@@ -447,6 +471,7 @@ int main(void) {
         cmocka_unit_test(test_random_entries_are_spread),
         cmocka_unit_test(test_thousands_of_entries_of_one_bucket_are_only_slow),
         cmocka_unit_test(test_draining_in_steps_leaves_nothing),
+        cmocka_unit_test(test_an_expected_table_is_like_a_grown_one),
         cmocka_unit_test(test_little_address_space_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,34 @@ static void steps_are_bounded_and_go_on(void **state) {
     fixture_free(f);
 }
 
+static void tables_are_made_for_what_is_expected(void **state) {
+    (void)state;
+    struct fixture *grown = fixture_new(), *expected = fixture_new();
+    char key[16];
+    loading_batch_expect(expected->batch, 2, 5000);
+    loading_batch_expect(expected->batch, 3, UINT64_MAX); // nobody believes that
+    for (int i = 0; i < 5000; i++) {
+        snprintf(key, sizeof key, "key:%d", i);
+        add_string(grown, key, "value", 2, ENTRY_NO_EXPIRE);
+        add_string(expected, key, "value", 2, ENTRY_NO_EXPIRE);
+    }
+    assert_int_equal(loading_apply_step(&expected->apply, expected->batch, 1), LOADING_STEP_MORE);
+    assert_int_equal(expected->apply.loaded, 0);
+    uint64_t buckets = expected->keyspace->dbs[2].table.nbuckets;
+    assert_int_equal(loading_apply_step(&grown->apply, grown->batch, SIZE_MAX), LOADING_STEP_DONE);
+    assert_int_equal(loading_apply_step(&expected->apply, expected->batch, SIZE_MAX),
+                     LOADING_STEP_DONE);
+    assert_int_equal(expected->keyspace->dbs[2].table.nbuckets, buckets);
+    assert_in_range(grown->keyspace->dbs[2].table.nbuckets, buckets - 1, buckets + 1);
+    assert_int_equal(expected->keyspace->dbs[3].table.nbuckets, 0);
+    assert_string(expected, 2, "key:4999", "value");
+    loading_batch_expect(expected->batch, 2, 100000); // there are some already
+    assert_int_equal(loading_apply_step(&expected->apply, expected->batch, 1), LOADING_STEP_DONE);
+    assert_int_equal(expected->keyspace->dbs[2].table.nbuckets, buckets);
+    fixture_free(grown);
+    fixture_free(expected);
+}
+
 static void a_key_that_is_there(void **state) {
     (void)state;
     struct fixture *f = fixture_new();
@@ -228,9 +256,13 @@ static void unknown_types(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_go_where_they_belong), cmocka_unit_test(steps_are_bounded_and_go_on),
-        cmocka_unit_test(a_key_that_is_there),       cmocka_unit_test(access_information),
-        cmocka_unit_test(damage_is_named),           cmocka_unit_test(unknown_types),
+        cmocka_unit_test(keys_go_where_they_belong),
+        cmocka_unit_test(steps_are_bounded_and_go_on),
+        cmocka_unit_test(a_key_that_is_there),
+        cmocka_unit_test(access_information),
+        cmocka_unit_test(tables_are_made_for_what_is_expected),
+        cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(unknown_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
