@@ -55,23 +55,12 @@ def test_a_file_of_another_server_holds_what_its_manifest_says(path):
     assert int(stated) == told["rdb"]["keys_in_file"] - len(told.get("empty_in_file", []))
 
 
-def is_to_be_refused(row):
-    """True, False, or None where either will do: damage that nothing in the file shows."""
-    outcomes = [row["redis_7_2_6"], row.get("redis_7_2_6_sanitize_yes")]
-    outcomes = [outcome for outcome in outcomes if outcome]
-    bad = any(outcome["result"] != "loads" or outcome.get("read_back") == "server crashed"
-              for outcome in outcomes)
-    if row["file"] in rdb_manifest.OURS:
-        return False
-    return None if not bad and row["file"].startswith("flip") else bad
-
-
 @pytest.mark.parametrize("path, row", CORRUPT, ids=[row["file"] for _, row in CORRUPT])
 def test_a_damaged_file_is_refused_or_loaded_as_redis_does(path, row):
     done = run("check", path)
     text = done.stdout + done.stderr
     assert done.returncode in (0, 1), text
-    refused = is_to_be_refused(row)
+    refused = rdb_manifest.is_to_be_refused(row)
     if refused is not None:
         assert (done.returncode == 1) == refused, text
     if done.returncode == 1:

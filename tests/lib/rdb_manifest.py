@@ -66,6 +66,17 @@ def refused(told):
     return False
 
 
+def is_to_be_refused(row):
+    """True, False, or None where either will do: damage that nothing in the file shows."""
+    outcomes = [row["redis_7_2_6"], row.get("redis_7_2_6_sanitize_yes")]
+    outcomes = [outcome for outcome in outcomes if outcome]
+    bad = any(outcome["result"] != "loads" or outcome.get("read_back") == "server crashed"
+              for outcome in outcomes)
+    if row["file"] in OURS:
+        return False
+    return None if not bad and row["file"].startswith("flip") else bad
+
+
 def value_of(kind, value, now_ms):
     """A value in the one form; None: nothing is left of it."""
     if kind == "zset":
