@@ -282,6 +282,16 @@ def read_server(client, databases, field_expiry=True):
     return keys
 
 
+def read_encodings(client, databases):
+    """OBJECT ENCODING of every key that a server holds."""
+    names = {}
+    for db in databases:
+        client("SELECT", db)
+        for key in client("KEYS", "*"):
+            names[db, name_of(packed(key))] = client("OBJECT", "ENCODING", key).decode()
+    return names
+
+
 def differences(one, other, limit=5):
     """Texts of what differs; empty: nothing."""
     found = []
