@@ -37,9 +37,25 @@ def pytest_sessionstart():
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: runs for $TORC_SOAK_SECONDS (default 3 s)")
     config.addinivalue_line("markers", "torc_only: has no meaning for stock Redis")
+    config.addinivalue_line("markers", "few: long, and the same whatever the backend: half of the "
+                            "configurations do, unless $TORC_CONFIGS asks for others")
 
 
-def pytest_collection_modifyitems(items):
+FEW = ("1-io_uring", "2-epoll", "4-io_uring")
+
+
+def is_one_too_many(item):
+    """Whether the test is marked `few`, and this configuration is left out."""
+    if REDIS or os.environ.get("TORC_CONFIGS") or not item.get_closest_marker("few"):
+        return False
+    return item.callspec.params["running"] not in FEW
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [item for item in items if is_one_too_many(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not is_one_too_many(item)]
     for item in items:
         if REDIS and item.get_closest_marker("torc_only"):
             item.add_marker(pytest.mark.skip(reason="an option only torc has"))

@@ -7,6 +7,8 @@ import pytest
 from lib.check import NOT_INTEGER, arity, check, eventually, info
 from lib.resp import SLOW, Error
 
+pytestmark = pytest.mark.few
+
 FAR = 33177117420
 
 

@@ -8,6 +8,8 @@ import pytest
 from lib.check import arity, check, eventually, info
 from lib.resp import Error
 
+pytestmark = pytest.mark.few
+
 WRONG_TYPE = Error("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 

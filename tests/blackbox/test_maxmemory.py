@@ -12,6 +12,8 @@ import pytest
 
 from lib.resp import Error
 
+pytestmark = pytest.mark.few
+
 OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
 MB = 1 << 20
 POLICIES = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu",

@@ -13,6 +13,8 @@ import pytest
 
 from lib.resp import SLOW, ConnectionClosed, Error, encode
 
+pytestmark = pytest.mark.few
+
 ITEMS = int(os.environ.get("TORC_QUEUE_ITEMS", "4000"))
 PRODUCERS = CONSUMERS = 8
 QUEUES = ["queue:%d" % i for i in range(8)]

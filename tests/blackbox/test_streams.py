@@ -4,8 +4,12 @@ that end a wait of a group, and a queue that consumers of a group work off, noth
 import threading
 import time
 
+import pytest
+
 from lib.check import arity, check, eventually, info
 from lib.resp import SLOW, Error
+
+pytestmark = pytest.mark.few
 
 NO_GROUP = "NOGROUP No such key '%s' or consumer group 'g' in XREADGROUP with GROUP option"
 WRONG_TYPE = Error("WRONGTYPE Operation against a key holding the wrong kind of value")
