@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from lib import rdb_manifest
 from lib.check import check, eventually, info
 from lib.content import fill, read_all
 from lib.resp import Error
@@ -285,47 +284,3 @@ def test_reload_beside_others(launch, many, shards):
             check(other, ("MGET one two three", [None] * 3), ("DBSIZE", 20000))
         check(other, ("RPUSH queue x", 1))
         assert waiting.read() == [b"queue", b"x"]
-
-
-def reload_from(client, directory, path):
-    """The reply of a reload from a copy of this file."""
-    with open(path, "rb") as file, open(directory / "dump.rdb", "wb") as out:
-        out.write(file.read())
-    return client("DEBUG", "RELOAD", "NOSAVE")
-
-
-@pytest.mark.parametrize("shards", [1, 4])
-def test_what_other_servers_wrote(launch, tmp_path, shards):
-    server = launch(shards=shards)
-    with server.client(timeout=60) as client:
-        for path in rdb_manifest.files():
-            told = rdb_manifest.manifest(path)
-            before = client("DEBUG", "DIGEST")
-            reply = reload_from(client, tmp_path, path)
-            if rdb_manifest.refused(told):
-                assert isinstance(reply, Error) and client("DEBUG", "DIGEST") == before, path
-            elif rdb_manifest.is_big(told):
-                assert reply == "OK" and client("DBSIZE") == told["dbs"]["0"]["size"], path
-            else:
-                assert reply == "OK", path
-                held = rdb_manifest.read_server(client, range(16))
-                assert rdb_manifest.differences(held, rdb_manifest.expected(told)) == [], path
-                client("SELECT", 0)
-
-
-def test_what_is_damaged(launch, everything, tmp_path):
-    """A file that is refused replaces nothing; one that is loaded can be read."""
-    server = launch(everything.bytes, shards=2)
-    with server.client(timeout=60) as client:
-        loaded(client)
-        for path, row in rdb_manifest.corrupt():
-            before = client("DEBUG", "DIGEST")
-            reply = reload_from(client, tmp_path, path)
-            refused = rdb_manifest.is_to_be_refused(row)
-            assert refused is None or refused == isinstance(reply, Error), path
-            if isinstance(reply, Error):
-                assert client("DEBUG", "DIGEST") == before, path
-            else:
-                rdb_manifest.read_server(client, range(16), False)
-                client("SELECT", 0)
-                check(client, ("DEBUG RELOAD NOSAVE", "OK"))

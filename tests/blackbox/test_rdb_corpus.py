@@ -145,7 +145,7 @@ def test_idle_times_and_frequencies_are_loaded(loader, name, policy, member):
 
 @pytest.mark.parametrize("path, row", CORRUPT, ids=[row["file"] for _, row in CORRUPT])
 def test_a_server_refuses_damaged_files_and_keeps_what_it_has(loader, path, row):
-    refused = is_to_be_refused(row)
+    refused = rdb_manifest.is_to_be_refused(row)
     with loader.client(timeout=60) as client:
         client("FLUSHALL")
         client("SET", "kept", "x")
