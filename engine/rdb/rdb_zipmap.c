@@ -11,7 +11,10 @@
 #define COUNT_MANY 254
 #define LENGTH_U32 254
 
-/** Takes a length; false: it does not end before `end`. */
+/**
+ * Takes a length; false: it does not end before `end`, or is longer than it has to be, which Redis
+ * never writes and reads wrongly.
+ */
 static bool take_length(const uint8_t **p, const uint8_t *end, size_t *length) {
     uint32_t number;
     if (*p >= end) return false;
@@ -21,7 +24,7 @@ static bool take_length(const uint8_t **p, const uint8_t *end, size_t *length) {
     memcpy(&number, *p, sizeof number);
     *length = number;
     *p += sizeof number;
-    return true;
+    return number >= LENGTH_U32;
 }
 
 static bool take_bytes(const uint8_t **p, const uint8_t *end, size_t n, struct slice *out) {

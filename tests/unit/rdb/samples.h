@@ -240,7 +240,7 @@ static inline void sample_hash_table(struct buf *b) {
     put_text(b, "1");
 }
 static inline void sample_zipmap(struct buf *b) {
-    put_string(b, "\2\1f\1\2vxx\3foo\xfe\3\0\0\0\0bar\xff", 22);
+    put_string(b, "\2\1f\1\2vxx\3foo\3\0bar\xff", 18);
 }
 static inline void sample_hash_zip(struct buf *b) {
     PUT_ZIP(b, {"f", 0, 0}, {0, 1, 0}, {0, 2, 0}, {"v", 0, 0});

@@ -187,6 +187,7 @@ static const struct malformed malformed[] = {
      BYTES("\x07\1\xfe"
            "f\1\0v\xff"),
      .error = "a malformed zipmap"},
+    {RDB_HASH_ZIPMAP, BYTES("\x0b\1\1f\xfe\1\0\0\0\0v\xff"), .error = "a malformed zipmap"},
     {RDB_HASH_ZIPMAP, BYTES("\x03\1\1\xff"), .error = "a malformed zipmap"},
     {RDB_HASH_ZIPMAP, BYTES("\x0c\2\1f\1\0v\1f\1\0w\xff"), .error = "a field of a hash twice"},
     {RDB_HASH_LISTPACK, .pack = "a 1 b", .error = "elements without their pair"},
@@ -406,6 +407,41 @@ static void test_types_that_are_not_known(void **state) {
         struct attempt a = attempt(&load, cases[i].type, "\x44\x03\x00", 3); // 1 << 10 | 3
         assert_int_equal(a.result, RDB_LOAD_UNKNOWN);
         assert_string_equal(a.in.error, cases[i].error);
+        rdb_load_fini(&load);
+    }
+}
+
+/** A zipmap with a value of n bytes. */
+static void put_zipmap(struct buf *b, uint32_t n) {
+    struct buf z = {0};
+    put_byte(&z, 1);
+    put_byte(&z, 1);
+    put_byte(&z, 'f');
+    put_byte(&z, n < 254 ? n : 254);
+    if (n >= 254) put_le(&z, n, 4);
+    put_byte(&z, 0);
+    for (uint32_t i = 0; i < n; i++) put_byte(&z, 'v');
+    put_byte(&z, 255);
+    put_string(b, z.p, z.len);
+    buf_free(&z);
+}
+
+static void test_zipmaps_with_long_values(void **state) {
+    (void)state;
+    const uint32_t lengths[] = {64, 65, 253, 254, 255, 300, 70000};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct rdb_load load = loader(RDB_REDIS);
+        struct buf b = {0};
+        struct slice value;
+        char scratch[NUM_I64_TEXT_MAX];
+        put_zipmap(&b, lengths[i]);
+        struct attempt a = attempt(&load, RDB_HASH_ZIPMAP, b.p, b.len);
+        assert_int_equal(a.result, RDB_LOADED);
+        assert_string_equal(entry_encoding_name(a.entry), i == 0 ? "listpack" : "hashtable");
+        assert_true(thash_get(entry_value(a.entry), SLICE_LITERAL("f"), 0, &value, scratch));
+        assert_int_equal(value.n, lengths[i]);
+        entry_free(a.entry);
+        buf_free(&b);
         rdb_load_fini(&load);
     }
 }
@@ -709,6 +745,7 @@ int main(void) {
         cmocka_unit_test(test_samples_with_a_byte_changed),
         cmocka_unit_test(test_what_is_malformed_is_refused),
         cmocka_unit_test(test_ziplists_that_are_malformed),
+        cmocka_unit_test(test_zipmaps_with_long_values),
         cmocka_unit_test(test_streams_that_are_malformed),
         cmocka_unit_test(test_types_that_are_not_known),
         cmocka_unit_test(test_empty_collections_are_told_apart),
