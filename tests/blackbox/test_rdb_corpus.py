@@ -74,7 +74,7 @@ def test_a_damaged_file_is_refused_or_loaded_as_redis_does(path, row):
         assert sizes == row["redis_7_2_6"]["dbsize"]
 
 
-# ---- a server loads them ---------------------------------------------------------------------------
+# ---- a server loads them -------------------------------------------------------------------------
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["1-shard", "4-shards"])
 def loader(request):
