@@ -18,7 +18,8 @@
 #include "engine/base/clock.h"
 #include "shards/loading_shared.h"
 
-#define STEP_BYTES ((size_t)256 * 1024) // of records in a pass: a fraction of a millisecond
+#define STEP_BYTES   ((size_t)256 * 1024) // of records in a pass: a fraction of a millisecond
+#define FREE_ENTRIES 2048                 // flushed ones that are freed in a pass
 
 // ---- beginning ---------------------------------------------------------------------------------
 
@@ -158,7 +159,8 @@ static void begin(struct shard *s, struct loading *l, struct loading_lane *lane)
     lane->apply.now_ms = lane->apply.load.now_ms = l->started_us / 1000;
     lane->apply.replace = l->options.replace;
     lane->apply.skip_unknown = l->options.skip_unknown;
-    if (l->options.flush) keyspace_flush(s->keyspace, UINT32_MAX);
+    // What goes and what comes are no changes that would have to be saved.
+    if (l->options.flush) s->keyspace->stats.dirty -= keyspace_flush(s->keyspace, UINT32_MAX);
 }
 
 /** Gives back an applied batch and takes the next one; with none left, the lane may be finished. */
@@ -186,6 +188,8 @@ static void next_batch(struct loading *l, struct loading_lane *lane) {
 static void work(struct shard *s, struct loading *l, struct loading_lane *lane) {
     struct loading_apply *a = &lane->apply;
     if (!lane->begun) begin(s, l, lane);
+    // What had to make room is freed as the rest comes in; the pass leaves a lent keyspace alone.
+    if (l->options.lent && s->keyspace->flushed) keyspace_free_step(s->keyspace, FREE_ENTRIES);
     if (!lane->current) next_batch(l, lane);
     lane->due = lane->current != NULL;
     if (!lane->current) return;

@@ -37,14 +37,18 @@ static void finish(struct reload *reload, const char *error) {
     mem_free(reload);
 }
 
-/** Nobody is to take a part of a dataset for the whole. */
-static void flush_all(struct transaction *t, uint32_t nshards) {
+/** One of the keyspaces that are lent to us. */
+static struct keyspace *keyspace_at(const struct transaction *t, uint32_t i) {
     const struct view *view = transaction_view(t);
-    if (view->only) {
-        keyspace_flush(view->only, UINT32_MAX);
-        return;
+    return view->only ? view->only : view->by_shard[i];
+}
+
+/** Nobody is to take a part of a dataset for the whole; nor is it to be saved for that. */
+static void flush_all(const struct transaction *t, uint32_t nshards) {
+    for (uint32_t i = 0; i < nshards; i++) {
+        struct keyspace *ks = keyspace_at(t, i);
+        ks->stats.dirty -= keyspace_flush(ks, UINT32_MAX);
     }
-    for (uint32_t i = 0; i < nshards; i++) keyspace_flush(view->by_shard[i], UINT32_MAX);
 }
 
 static void ended(struct shard *home, void *context, enum loading_end end) {
