@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Fuzz target for values in their serialized form: whatever rdb_load_entry() takes must be valid,
-// must be gone past by rdb_in_skip_value() alike, and must stand being read, copied and loaded
-// again under other limits. An input is a type with bytes, or a sample with places that are
+// must be gone past by rdb_in_skip_value() alike, and must stand being read, copied, changed and
+// loaded again under other limits. An input is a type with bytes, or a sample with places that are
 // damaged. One thread. Invariant: nothing is read beyond the input, and no memory is lost.
 #include "engine/base/assert.h"
+#include "engine/types/t_hash.h"
+#include "engine/types/t_list.h"
+#include "engine/types/t_set.h"
+#include "engine/types/t_stream_group.h"
+#include "engine/types/t_zset.h"
 #include "tests/unit/rdb/samples.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,6 +50,52 @@ static struct entry *load(const uint8_t *bytes, size_t n, uint8_t type, uint8_t 
     return e;
 }
 
+static void change_stream(struct stream *s, const struct value_limits *limits) {
+    const struct slice pair[] = {SLICE_LITERAL("name"), SLICE_LITERAL("v")};
+    struct stream_id id = s->last;
+    if (s->length > 0) tstream_delete(s, s->first);
+    for (unsigned i = 0; i < 3 && stream_id_increment(&id); i++)
+        tstream_add(s, id, pair, 1, limits);
+    for (uint32_t i = 0; i < s->groups.count; i++) {
+        struct stream_group *g = tstream_group_at(s, i);
+        if (g->consumers.count > 0) tstream_pending_give(s, g, s->last, tstream_consumer_at(g, 0));
+        if (g->consumers.count > 1) tstream_consumer_remove(s, g, tstream_consumer_at(g, 1));
+    }
+}
+
+/** What was loaded is changed as any value may be; what has become of it is to be valid. */
+static void change(struct entry *e, const struct value_limits *limits) {
+    if (entry_type(e) == ENTRY_STRING) return;
+    const struct slice text = SLICE_LITERAL("another text"), number = SLICE_LITERAL("-77");
+    struct value v = entry_value(e);
+    switch (entry_type(e)) {
+    case ENTRY_LIST:
+        tlist_push(&v, text, true, limits);
+        tlist_push(&v, number, false, limits);
+        tlist_delete(&v, 1, 1);
+        tlist_has_shrunk(&v, limits);
+        break;
+    case ENTRY_SET:
+        tset_add(&v, text, limits);
+        tset_add(&v, number, limits);
+        tset_remove(&v, SLICE_LITERAL("a"));
+        break;
+    case ENTRY_HASH:
+        thash_set(&v, text, number, false, 0, limits);
+        thash_set_expire(&v, text, LATER_MS);
+        thash_remove(&v, SLICE_LITERAL("f"), 0);
+        break;
+    case ENTRY_ZSET:
+        tzset_add(&v, text, 2.5, limits);
+        tzset_add(&v, SLICE_LITERAL("a"), 1, limits);
+        tzset_remove(&v, SLICE_LITERAL("b"));
+        break;
+    default: change_stream(tstream_of(v), limits); break;
+    }
+    entry_set_value(e, v);
+    ASSERT(entry_is_valid(e));
+}
+
 static void use(const uint8_t *bytes, size_t n, uint8_t type, uint8_t dialect) {
     struct entry *e = load(bytes, n, type, dialect, &value_default_limits, 0);
     struct entry *other = load(bytes, n, type, dialect, &low, 0);
@@ -64,18 +115,21 @@ static void use(const uint8_t *bytes, size_t n, uint8_t type, uint8_t dialect) {
     entry_digest(copy, &three);
     ASSERT(one.low == two.low && one.high == two.high);
     ASSERT(one.low == three.low && one.high == three.high);
+    change(e, &value_default_limits);
+    change(other, &low);
     entry_free(e);
     entry_free(other);
     entry_free(copy);
 }
 
-/** A sample with bytes replaced, taken out or put in: three bytes of input for each. */
+/** A sample with one to four bytes replaced, taken out or put in: three bytes of input for each. */
 static void damage(const uint8_t *data, size_t size) {
     const struct sample *s = &samples[data[0] % SAMPLES];
     struct buf b = {0};
     s->write(&b);
-    for (size_t i = 1; i + 2 < size && b.len > 1; i += 3) {
-        size_t at = data[i] % b.len;
+    size_t edits = 1 + data[1] % 4;
+    for (size_t i = 2; i + 2 < size && edits > 0 && b.len > 1; i += 3, edits--) {
+        size_t at = (2u * data[i] + data[i + 1] / 128) % b.len;
         if (data[i + 1] % 8 == 6) {
             memmove(b.p + at, b.p + at + 1, b.len - at - 1);
             b.len--;
@@ -96,7 +150,7 @@ static void damage(const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (size < 2) return 0;
+    if (size < 3) return 0;
     if (data[0] % 2 == 0)
         damage(data + 1, size - 1);
     else
