@@ -172,7 +172,9 @@ __attribute__((noinline)) void cmd__read(struct cmd *c, int arg, struct found *f
 
 __attribute__((noinline)) void cmd__write(struct cmd *c, int arg, struct found *f) {
     find_arg(c, f, arg);
-    if (f->ref.entry != NULL) touch_unless_asked_not_to(c, f);
+    if (f->ref.entry == NULL) return;
+    keyspace_save_first(f->db, f->ref.entry);
+    touch_unless_asked_not_to(c, f);
 }
 
 __attribute__((noinline)) void cmd__peek(struct cmd *c, int arg, struct found *f) {

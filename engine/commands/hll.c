@@ -175,6 +175,7 @@ static bool join_all(struct cmd *c, uint8_t registers[HLL_REGISTERS], bool *dens
 }
 
 static void keep_estimate(struct found *f, uint64_t estimate) {
+    keyspace_save_first(f->db, f->ref.entry);
     size_t before = entry_memory(f->ref.entry);
     struct entry *e = made_writable(f->ref.entry);
     hll_set_cached(bytes_of(e), estimate);

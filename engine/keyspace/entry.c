@@ -31,10 +31,12 @@ enum entry_type entry_type(const struct entry *e) { return value_type(e->encodin
 
 const char *entry_encoding_name(const struct entry *e) { return value_encoding_name(e->encoding); }
 
-/** Writes header, expiry and key; payload and value are the caller's to fill in. */
-static void write_frame(struct entry *e, struct slice key, uint8_t encoding, size_t vlen,
-                        int64_t expire_ms) {
-    uint8_t flags = 0;
+/**
+ * Writes header, expiry and key; payload and value are the caller's to fill in. `flags`: those that
+ * do not follow from the rest.
+ */
+static inline void write_frame(struct entry *e, struct slice key, uint8_t encoding, size_t vlen,
+                               int64_t expire_ms, uint8_t flags) {
     if (expire_ms != ENTRY_NO_EXPIRE) flags |= ENTRY_EXPIRES;
     if (key.n >= ENTRY__LONG_KEY) flags |= ENTRY_LONG_KEY;
     e->encoding = encoding;
@@ -58,7 +60,7 @@ struct entry *entry__make(struct slice key, uint8_t encoding, size_t vlen, int64
     if (key.n >= ENTRY__LONG_KEY) flags |= ENTRY_LONG_KEY;
     struct entry *e = mem_alloc(entry__key_offset(flags, encoding) + key.n + vlen + spare);
     entry_set_access(e, 0);
-    write_frame(e, key, encoding, vlen, expire_ms);
+    write_frame(e, key, encoding, vlen, expire_ms, 0);
     return e;
 }
 
@@ -80,11 +82,12 @@ struct entry *entry__reshape(struct entry *e, uint8_t encoding, size_t vlen, int
             memmove((char *)e + entry__key_offset(flags, encoding), key.p, key.n);
             key.p = (const char *)e + entry__key_offset(flags, encoding);
         }
-        write_frame(e, key, encoding, vlen, expire_ms);
+        write_frame(e, key, encoding, vlen, expire_ms, e->flags & ENTRY_EPOCH);
         return e;
     }
     struct entry *fresh = entry__make(key, encoding, vlen, expire_ms, spare);
     entry_set_access(fresh, entry_access(e));
+    fresh->flags |= e->flags & ENTRY_EPOCH;
     mem_free(e);
     return fresh;
 }
@@ -183,6 +186,11 @@ uint32_t entry_free_cost(const struct entry *e) {
     return (uint32_t)(bytes / FREE_COST_BYTES);
 }
 
+bool entry_is_large(const struct entry *e) {
+    if (entry_outside_memory(e) >= ENTRY_BIG_FREE) return true;
+    return entry__has_object(e->encoding) && value_length(entry_value(e)) > ENTRY_MANY;
+}
+
 size_t entry_memory(const struct entry *e) { return mem_usable(e) + entry_outside_memory(e); }
 
 struct slice entry_key(const struct entry *e) {
@@ -226,7 +234,7 @@ void entry_digest(const struct entry *e, struct digest *d) {
 
 bool entry_is_valid(const struct entry *e) {
     if (e->encoding == 0 || e->encoding >= ENC_COUNT) return false;
-    if (e->flags & ~(ENTRY_EXPIRES | ENTRY_LONG_KEY | ENTRY_PARTS)) return false;
+    if (e->flags & ~(ENTRY_EXPIRES | ENTRY_LONG_KEY | ENTRY_PARTS | ENTRY_EPOCH)) return false;
     struct slice key = entry_key(e);
     if (key.n > ENTRY__KEY_MAX) return false;
     if ((e->klen == ENTRY__LONG_KEY) != ((e->flags & ENTRY_LONG_KEY) != 0)) return false;

@@ -27,12 +27,14 @@ enum {
     ENTRY_EXPIRES = 1,
     ENTRY_LONG_KEY = 2,
     ENTRY_PARTS = 4, // the table's: counted among those that only parts of which expire
+    ENTRY_EPOCH = 8, // the keyspace's: whether a snapshot has yet to write it (keyspace.h)
 };
 
 #define ENTRY_EMBED_MAX  1024 // longest embedded value, bytes
 #define ENTRY_EMBSTR_MAX 44   // longest value that Redis calls "embstr"
 #define ENTRY_NO_EXPIRE  INT64_C(-1)
 #define ENTRY_BIG_FREE   (64 * 1024) // values from here on are freed off the shard thread
+#define ENTRY_MANY       4096        // elements that are not gone through at once
 
 struct entry {
     uint8_t encoding; // enum entry_encoding
@@ -93,6 +95,8 @@ size_t entry_outside_memory(const struct entry *e);
  * make them long.
  */
 uint32_t entry_free_cost(const struct entry *e);
+/** Whether writing its value down is to be done in steps: it has many bytes, or elements. O(1). */
+bool entry_is_large(const struct entry *e);
 
 enum entry_type entry_type(const struct entry *e);
 /** The same, cheaper, where the type is known to the compiler. */

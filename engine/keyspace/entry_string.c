@@ -144,7 +144,7 @@ bool entry_try_overwrite(struct entry *e, struct slice value, int64_t expire_ms)
     if ((encoding == ENC_BLOB) != (e->encoding == ENC_BLOB)) return false;
     if (encoding == ENC_BLOB) return try_overwrite_blob(e, value, expire_ms);
     size_t vlen = embedded_length(encoding, value.n);
-    uint8_t flags = e->flags & ENTRY_LONG_KEY;
+    uint8_t flags = e->flags & (ENTRY_LONG_KEY | ENTRY_EPOCH);
     if (expire_ms != ENTRY_NO_EXPIRE) flags |= ENTRY_EXPIRES;
     if (likely(encoding == e->encoding && vlen == e->vlen && flags == e->flags)) {
         if (flags & ENTRY_EXPIRES) memcpy((char *)e + sizeof(*e), &expire_ms, sizeof(expire_ms));

@@ -15,11 +15,15 @@
 #include "engine/keyspace/waiting.h"
 #include "engine/keyspace/watch.h"
 
-#define DRAIN_COST 7 // of freeing a small entry, in steps of entry_free_cost()
+#define DRAIN_COST      7   // of freeing a small entry, in steps of entry_free_cost()
+#define SAVE_COST       2   // of saving a small one, in those of freeing it ...
+#define SAVE_COST_BYTES 128 // ... and how many bytes of a larger one cost as much as one
 
 struct flushed_table {
     struct table table;
     struct expiry expiry;
+    uint32_t saving_index; // its database's number at the instant
+    bool unsaved;          // it holds entries that are still to be saved
 };
 
 struct keyspace_tables {
@@ -40,6 +44,7 @@ static void db_init(struct keyspace *ks, struct db *db, uint32_t index) {
     db->keyspace = ks;
     db->index = index;
     db->memory = 0;
+    db->saving = (struct db_saving){.index = UINT32_MAX, .walked = true};
     table_init(&db->table, ks->seed);
     expiry_init(&db->expiry, ks->now_ms);
 }
@@ -51,6 +56,7 @@ struct keyspace *keyspace_new(uint32_t ndbs, uint32_t shard, uint64_t seed, uint
     ks->ndbs = ndbs;
     ks->shard = shard;
     ks->seed = seed;
+    ks->marks = ENTRY_PARTS | ENTRY_EPOCH;
     if (hooks != NULL) ks->hooks = *hooks;
     random_init(&ks->random, random_seed);
     ks->dbs = mem_calloc(ndbs * sizeof(*ks->dbs));
@@ -69,6 +75,10 @@ static void free_or_hand_over(const struct keyspace_hooks *hooks, struct entry *
     } else {
         entry_free(e);
     }
+}
+
+void keyspace_free_entry(const struct keyspace *ks, struct entry *e) {
+    free_or_hand_over(&ks->hooks, e);
 }
 
 void keyspace_free(struct keyspace *ks) {
@@ -95,15 +105,29 @@ int64_t keyspace_memory(const struct keyspace *ks) {
     return bytes;
 }
 
+#ifdef TORC_DEV
+static bool key_is_unsaved(const struct db *db, struct key key) {
+    struct table_ref ref = db_find(db, key);
+    return ref.entry != NULL && keyspace_is_unsaved(db->keyspace, ref.entry);
+}
+#endif
+
 void db_modified(struct db *db, struct key key) {
     struct keyspace *ks = db->keyspace;
+    ASSERT_DEV(!ks->saving || !key_is_unsaved(db, key));
     if (unlikely(ks->watches != NULL)) watch__touch(ks->watches, db->index, key);
     if (unlikely(ks->waiting != NULL)) waiting_touch(ks, db->index, key);
     ks->stats.dirty++;
     if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
 }
 
-static void release(struct db *db, struct entry *e) { free_or_hand_over(&db->keyspace->hooks, e); }
+/** An entry that is in no table any more. */
+static void release(struct db *db, struct entry *e) {
+    struct keyspace *ks = db->keyspace;
+    if (keyspace_is_unsaved(ks, e) && ks->saver.save(ks->saver.context, db->saving.index, e, true))
+        return;
+    free_or_hand_over(&ks->hooks, e);
+}
 
 struct table_ref db_find(const struct db *db, struct key key) {
     return table_find(&db->table, key.text, key.hash);
@@ -124,13 +148,20 @@ static uint8_t code_of(struct db *db, const struct entry *e) {
 static inline void count_code(struct db *db, struct entry *e, uint8_t code) {
     bool parts = code != 0 && (e->flags & ENTRY_EXPIRES) == 0;
     expiry_add(&db->expiry, code, parts);
-    if (unlikely(parts)) e->flags |= ENTRY_PARTS;
+    if (unlikely(parts) && (db->keyspace->marks & ENTRY_PARTS)) e->flags |= ENTRY_PARTS;
 }
 
 static inline void uncount_code(struct db *db, struct entry *e, uint8_t code) {
+    // An entry that may not be written to has its note from its owner, and has not changed since.
     bool parts = (e->flags & ENTRY_PARTS) != 0;
     expiry_remove(&db->expiry, code, parts);
-    if (unlikely(parts)) e->flags &= (uint8_t)~ENTRY_PARTS;
+    if (unlikely(parts) && (db->keyspace->marks & ENTRY_PARTS)) e->flags &= (uint8_t)~ENTRY_PARTS;
+}
+
+/** An entry that comes in, or has been changed, is not to be saved (any more). */
+static inline void mark_saved(const struct keyspace *ks, struct entry *e) {
+    uint8_t differs = (e->flags ^ ks->epoch) & ks->marks & ENTRY_EPOCH;
+    if (differs != 0) e->flags ^= differs;
 }
 
 /**
@@ -144,6 +175,7 @@ static void replace(struct db *db, struct table_ref *ref, struct entry *e, struc
         uncount_code(db, was, old);
         count_code(db, e, code);
     }
+    mark_saved(db->keyspace, e);
     table_replace(ref, e, code);
 }
 
@@ -151,18 +183,25 @@ void db_attach(struct db *db, struct key key, struct entry *e) {
     ASSERT_DEV(slice_equal(entry_key(e), key.text) && db_find(db, key).entry == NULL);
     uint8_t code = code_of(db, e);
     count_code(db, e, code);
+    mark_saved(db->keyspace, e);
     table_insert(&db->table, e, key.hash, code);
     count_memory(db, (int64_t)entry_memory(e));
 }
 
 void db_expect(struct db *db, uint64_t keys) { table_expect(&db->table, keys); }
 
-struct entry *db_detach(struct db *db, struct key key, struct table_ref ref) {
+/** Takes an entry out of its table, saved or not. */
+static struct entry *take_out(struct db *db, struct key key, struct table_ref ref) {
     struct entry *e = ref.entry;
     count_memory(db, -(int64_t)entry_memory(e));
     uncount_code(db, e, table_ref_code(ref));
     table_remove(&db->table, ref, key.hash);
     return e;
+}
+
+struct entry *db_detach(struct db *db, struct key key, struct table_ref ref) {
+    keyspace_save_first(db, ref.entry);
+    return take_out(db, key, ref);
 }
 
 void db_insert(struct db *db, struct key key, struct entry *e) {
@@ -171,12 +210,14 @@ void db_insert(struct db *db, struct key key, struct entry *e) {
 }
 
 void db_account(struct db *db, struct table_ref *ref, size_t before) {
+    ASSERT_DEV(!keyspace_is_unsaved(db->keyspace, ref->entry)); // it may just have been changed
     count_memory(db, (int64_t)entry_memory(ref->entry) - (int64_t)before);
     replace(db, ref, ref->entry, ref->entry);
 }
 
 void db_update(struct db *db, struct key key, struct table_ref *ref, struct entry *e,
                size_t before) {
+    ASSERT_DEV(!keyspace_is_unsaved(db->keyspace, e));
     count_memory(db, (int64_t)entry_memory(e) - (int64_t)before);
     replace(db, ref, e, e);
     db_modified(db, key);
@@ -197,6 +238,7 @@ void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e
 
 struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref, struct slice value,
                             int64_t expire_ms) {
+    if (ref.entry != NULL) keyspace_save_first(db, ref.entry);
     if (ref.entry != NULL && entry_has_type(ref.entry, ENTRY_STRING) &&
         entry_try_overwrite(ref.entry, value, expire_ms)) {
         // Same block, same memory; without an expiry before and after even the slot stays as it is.
@@ -212,13 +254,14 @@ struct entry *db_set_string(struct db *db, struct key key, struct table_ref ref,
 }
 
 void db_set_expire(struct db *db, struct key key, struct table_ref *ref, int64_t expire_ms) {
+    keyspace_save_first(db, ref->entry);
     size_t before = entry_memory(ref->entry);
     db_update(db, key, ref, entry_with_expire(ref->entry, expire_ms), before);
 }
 
 void db_delete(struct db *db, struct key key, struct table_ref ref) {
     // The key's text may be the entry's own: it is needed until everyone has been told.
-    struct entry *e = db_detach(db, key, ref);
+    struct entry *e = take_out(db, key, ref);
     db_modified(db, key);
     release(db, e);
 }
@@ -250,9 +293,13 @@ static void take_content(struct db *db, struct flushed_table *out) {
     waiting_touch_all(ks, db->index);
     out->table = db->table;
     out->expiry = db->expiry;
+    out->saving_index = db->saving.index;
+    out->unsaved = ks->saving && db->saving.index != UINT32_MAX;
     ks->memory -= db->memory;
     db_init(ks, db, db->index);
 }
+
+static void empty_tables(struct keyspace *ks, struct keyspace_tables *tables, uint32_t *budget);
 
 uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
     ASSERT(index < ks->ndbs || index == UINT32_MAX);
@@ -274,6 +321,10 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
         tables->next = ks->flushed;
         ks->flushed = tables;
     } else {
+        while (ks->saving && tables->emptied < tables->count) {
+            uint32_t budget = UINT32_MAX;
+            empty_tables(ks, tables, &budget);
+        }
         keyspace_tables_free(tables);
     }
     return removed;
@@ -281,17 +332,42 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
 
 /** The emptying of a flushed table: what has been freed, or handed over to be freed. */
 struct drain {
-    const struct keyspace_hooks *hooks;
+    struct keyspace *keyspace;
+    const struct flushed_table *from;
     int64_t bytes;
     uint32_t *budget; // of the step; an entry takes 1 of it, and this for what is long about it
 };
 
+/** Saves an entry that is still to be saved. True: the saver keeps it. */
+static bool save_drained(const struct drain *drain, struct entry *e, size_t bytes) {
+    struct keyspace *ks = drain->keyspace;
+    if (!drain->from->unsaved || !keyspace_is_unsaved(ks, e)) return false;
+    size_t cost = SAVE_COST + bytes / SAVE_COST_BYTES;
+    *drain->budget = *drain->budget > cost ? *drain->budget - (uint32_t)cost : 0;
+    return ks->saver.save(ks->saver.context, drain->from->saving_index, e, true);
+}
+
 static void drain_entry(void *context, struct entry *e) {
     struct drain *drain = context;
-    drain->bytes += (int64_t)entry_memory(e);
+    size_t bytes = entry_memory(e);
+    drain->bytes += (int64_t)bytes;
+    if (save_drained(drain, e, bytes)) return;
     uint32_t cost = entry_free_cost(e) / DRAIN_COST;
     *drain->budget = *drain->budget > cost ? *drain->budget - cost : 0;
-    free_or_hand_over(drain->hooks, e);
+    free_or_hand_over(&drain->keyspace->hooks, e);
+}
+
+/** Empties flushed tables, until the budget is spent or the next of them has been emptied. */
+static void empty_tables(struct keyspace *ks, struct keyspace_tables *tables, uint32_t *budget) {
+    struct flushed_table *from = &tables->tables[tables->emptied];
+    struct drain drain = {.keyspace = ks, .from = from, .budget = budget};
+    tables->bucket = table_drain(&from->table, tables->bucket, budget, drain_entry, &drain);
+    tables->leaving -= drain.bytes;
+    mem_left(drain.bytes);
+    if (tables->bucket < from->table.nbuckets) return;
+    from->unsaved = false;
+    tables->bucket = 0;
+    tables->emptied++;
 }
 
 bool keyspace_free_step(struct keyspace *ks, uint32_t budget) {
@@ -302,16 +378,21 @@ bool keyspace_free_step(struct keyspace *ks, uint32_t budget) {
             ks->hooks.free_tables_later(ks->hooks.context, tables);
             continue;
         }
-        struct table *t = &tables->tables[tables->emptied].table;
-        struct drain drain = {.hooks = &ks->hooks, .budget = &budget};
-        tables->bucket = table_drain(t, tables->bucket, &budget, drain_entry, &drain);
-        tables->leaving -= drain.bytes;
-        mem_left(drain.bytes);
-        if (tables->bucket < t->nbuckets) continue;
-        tables->bucket = 0;
-        tables->emptied++;
+        empty_tables(ks, tables, &budget);
     }
     return ks->flushed != NULL;
+}
+
+bool keyspace_flushed_unsaved(const struct keyspace *ks) {
+    for (const struct keyspace_tables *f = ks->flushed; f != NULL; f = f->next)
+        for (uint32_t i = f->emptied; i < f->count; i++)
+            if (f->tables[i].unsaved) return true;
+    return false;
+}
+
+void keyspace__forget_flushed(struct keyspace *ks) {
+    for (struct keyspace_tables *f = ks->flushed; f != NULL; f = f->next)
+        for (uint32_t i = f->emptied; i < f->count; i++) f->tables[i].unsaved = false;
 }
 
 void keyspace_tables_free(struct keyspace_tables *tables) {
@@ -404,5 +485,6 @@ bool keyspace_is_valid(const struct keyspace *ks) {
         if (memory != db->memory) return false;
         sum += memory;
     }
+    if (!keyspace__epoch_is_valid(ks)) return false;
     return sum == ks->memory && watch__is_valid(ks->watches) && waiting__is_valid(ks);
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/random.h"
 #include "engine/keyspace/entry.h"
 #include "engine/keyspace/eviction.h"
@@ -27,12 +28,20 @@ struct key {
 struct keyspace;
 struct keyspace_tables;
 
+/** What a database is to a snapshot that is being written (struct keyspace_saver). */
+struct db_saving {
+    uint32_t index;  // its number at the instant
+    bool walked;     // the walk over it has come to its end; also when it is younger
+    uint64_t cursor; // the walk's: of table_scan()
+};
+
 struct db {
     struct keyspace *keyspace;
     uint32_t index;
     struct table table;
     struct expiry expiry; // which entries have a time to live, by coarse time
     int64_t memory;       // bytes of this database's entries
+    struct db_saving saving;
 };
 
 /** Why a key goes that no command has deleted. */
@@ -71,6 +80,21 @@ struct keyspace_hooks {
     bool (*is_lent)(void *context, uint64_t hash);
 };
 
+/**
+ * Who writes down what a keyspace holds at one instant, while that goes on changing. Each entry has
+ * a bit (ENTRY_EPOCH), the keyspace one, too, and outside of a snapshot they agree. The instant
+ * flips the keyspace's: entries of the other bit are those still to be saved. Whoever has saved one
+ * flips its bit; what is new gets the keyspace's. An entry about to change, or to go, is saved first.
+ */
+struct keyspace_saver {
+    void *context;
+    /**
+     * Saves an entry as it is now; `db`: the number that its database had at the instant. `goes`:
+     * the keyspace needs it no longer; then true means that the saver keeps it, to free it later.
+     */
+    bool (*save)(void *context, uint32_t db, struct entry *e, bool goes);
+};
+
 struct watch_table;
 struct waiting_table;
 struct waiting_key;
@@ -88,8 +112,13 @@ struct keyspace {
     struct keyspace_tables *flushed; // what keyspace_free_step has to free
     struct random random;
     struct eviction eviction; // candidates for it
-    int64_t memory;           // bytes of entries (tables are added by keyspace_memory())
-    int64_t now_ms;           // the time that keyspace_expire_step() was last told
+    uint8_t marks; // flags of entries that this keyspace may write: none when they are lent to it
+                   // for reading, not ENTRY_EPOCH when they are lent at all
+    uint8_t epoch; // ENTRY_EPOCH or 0: what entries have that are not to be saved (any more)
+    bool saving;   // there are others, and this is who saves them:
+    struct keyspace_saver saver;
+    int64_t memory; // bytes of entries (tables are added by keyspace_memory())
+    int64_t now_ms; // the time that keyspace_expire_step() was last told
 };
 
 /** Makes an empty keyspace of ndbs databases. Owned by the caller. */
@@ -147,6 +176,8 @@ void db_expect(struct db *db, uint64_t keys);
 void db_delete(struct db *db, struct key key, struct table_ref ref);
 /** Deletes a found key that no command asked to delete: counts it and calls removed before. */
 void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_removal why);
+/** Frees an entry that is in no keyspace any more (off-thread when big). */
+void keyspace_free_entry(const struct keyspace *ks, struct entry *e);
 /** Tells watchers and the owner that the key changed. Counts as one dirty change. */
 void db_modified(struct db *db, struct key key);
 
@@ -210,6 +241,34 @@ double keyspace_eviction_weight(struct keyspace *ks, const struct eviction_rules
 void keyspace_watch(struct keyspace *ks, uint32_t db, struct key key, _Atomic bool *flag);
 /** Forgets one watch of that flag. */
 void keyspace_unwatch(struct keyspace *ks, uint32_t db, struct key key, _Atomic bool *flag);
+
+/** The instant: all entries are to be saved from now on. Not while that is still so for some. */
+void keyspace_begin_saving(struct keyspace *ks, const struct keyspace_saver *saver);
+/**
+ * All entries have been saved, but for those of flushed tables that nobody wants any more; or the
+ * keyspace is about to be freed.
+ */
+void keyspace_end_saving(struct keyspace *ks);
+/** The database that had this number at the instant, wherever it is now; NULL: it was flushed. */
+struct db *keyspace_saving_db(struct keyspace *ks, uint32_t index);
+/** Whether flushed tables still hold entries to be saved: keyspace_free_step() gets at them. */
+bool keyspace_flushed_unsaved(const struct keyspace *ks);
+void keyspace__save(struct db *db, struct entry *e);
+void keyspace__forget_flushed(struct keyspace *ks);
+bool keyspace__epoch_is_valid(const struct keyspace *ks);
+
+/** Whether the entry is still to be saved. */
+static inline bool keyspace_is_unsaved(const struct keyspace *ks, const struct entry *e) {
+    return unlikely(ks->saving) && ((e->flags ^ ks->epoch) & ENTRY_EPOCH) != 0;
+}
+/** The saver: it has saved the entry. */
+static inline void keyspace_mark_saved(const struct keyspace *ks, struct entry *e) {
+    e->flags = (uint8_t)((e->flags & ~ENTRY_EPOCH) | ks->epoch);
+}
+/** To be called before an entry is changed in place: what has to be saved of it is saved. */
+static inline void keyspace_save_first(struct db *db, struct entry *e) {
+    if (keyspace_is_unsaved(db->keyspace, e)) keyspace__save(db, e);
+}
 
 /** Walks all invariants of tables, expiry and accounting (tests, fuzzers, ASSERT_DEV). */
 bool keyspace_is_valid(const struct keyspace *ks);

@@ -38,6 +38,7 @@ static bool remove_parts(struct db *db, struct key key, struct table_ref *ref, i
                          uint32_t *budget) {
     struct entry *e = ref->entry;
     struct part_removal removal = {.db = db, .key = key};
+    keyspace_save_first(db, e);
     size_t before = entry_memory(e);
     struct value v = entry_value(e);
     bool more = value_expire_parts(&v, now_ms, budget, remove_part, &removal);
@@ -82,7 +83,9 @@ static enum visited visit(struct db *db, struct table_ref ref, int64_t now_ms, u
         return VISIT_GONE;
     }
     int64_t due_ms = entry_due_ms(ref.entry);
-    if (due_ms != expire_ms && due_ms < now_ms && !lent) {
+    // What a large value has to lose can wait until it has been saved: that is done in steps.
+    bool kept = lent || (keyspace_is_unsaved(ks, ref.entry) && entry_is_large(ref.entry));
+    if (due_ms != expire_ms && due_ms < now_ms && !kept) {
         uint8_t code = table_ref_code(ref);
         bool more = remove_parts(db, key, &ref, now_ms, budget);
         if (ref.entry == NULL) return VISIT_GONE;

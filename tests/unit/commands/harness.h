@@ -4,7 +4,8 @@
 // settings and a clock that stands still until the test moves it. A command is written as one
 // line of text, as in redis-cli, and answered with the reply's bytes as they would go over the
 // wire. After every command the keyspaces' invariants are walked, and what the command's effects
-// make of a second set of keyspaces, by another clock, must be the same. Used by the tests of this
+// make of a second set of keyspaces, by another clock, must be the same; and around every command
+// a snapshot is taken, whose content must be that before the command. Used by the tests of this
 // folder and of the serialized form; one thread; the harness owns everything that it hands out, and
 // a reply is valid until the next command.
 #ifndef TORC_TESTS_UNIT_COMMANDS_HARNESS_H
@@ -126,6 +127,71 @@ static inline struct harness_content harness_content(struct keyspace *const *set
     return all;
 }
 
+/** A snapshot that begins before a command and ends after it. */
+struct harness_saving {
+    struct harness *harness;
+    struct harness_content dbs[HARNESS_DBS];
+    uint64_t saved;
+    struct entry *kept[64]; // entries that went, to be saved in the end
+    uint32_t kept_db[64], kept_count;
+};
+
+static inline bool harness_save(void *context, uint32_t db, struct entry *e, bool goes) {
+    struct harness_saving *saving = context;
+    if (goes && saving->saved++ % 2 == 0 && saving->kept_count < 64) {
+        saving->kept_db[saving->kept_count] = db;
+        saving->kept[saving->kept_count++] = e;
+        return true;
+    }
+    harness_add_entry(&saving->dbs[db], e);
+    return false;
+}
+
+static inline void harness_begin_saving(struct harness *h, struct harness_saving *saving) {
+    *saving = (struct harness_saving){.harness = h};
+    for (uint32_t db = 0; db < HARNESS_DBS; db++) saving->dbs[db].digest.low = db;
+    const struct keyspace_saver saver = {.context = saving, .save = harness_save};
+    for (uint32_t i = 0; i < h->view.nshards; i++) keyspace_begin_saving(h->shards[i], &saver);
+}
+
+struct harness_rest {
+    struct keyspace *keyspace;
+    struct harness_content *content;
+};
+
+static inline void harness_save_rest(void *context, struct entry *e) {
+    struct harness_rest *rest = context;
+    if (!keyspace_is_unsaved(rest->keyspace, e)) return;
+    harness_add_entry(rest->content, e);
+    keyspace_mark_saved(rest->keyspace, e);
+}
+
+/** Ends the snapshot: it must hold what was there before the command. */
+static inline void harness_end_saving(struct harness *h, struct harness_saving *saving,
+                                      const struct harness_content *before, const char *line) {
+    struct harness_content all = {0};
+    for (uint32_t i = 0; i < saving->kept_count; i++) {
+        harness_add_entry(&saving->dbs[saving->kept_db[i]], saving->kept[i]);
+        entry_free(saving->kept[i]);
+    }
+    for (uint32_t i = 0; i < h->view.nshards; i++) {
+        for (uint32_t db = 0; db < HARNESS_DBS; db++) {
+            struct db *from = keyspace_saving_db(h->shards[i], db);
+            struct harness_rest rest = {h->shards[i], &saving->dbs[db]};
+            if (from != NULL) table_each(&from->table, harness_save_rest, &rest);
+        }
+        keyspace_end_saving(h->shards[i]);
+    }
+    for (uint32_t db = 0; db < HARNESS_DBS; db++) {
+        all.keys += saving->dbs[db].keys;
+        all.digest.low = all.digest.low * 31 + saving->dbs[db].digest.low;
+        all.digest.high = all.digest.high * 31 + saving->dbs[db].digest.high;
+    }
+    if (all.keys != before->keys || all.digest.low != before->digest.low ||
+        all.digest.high != before->digest.high)
+        fail_msg("a snapshot around '%s' holds something else than was there before", line);
+}
+
 /** Whether replaying the effects has led to the same keys, values and expiries. */
 static inline void harness_compare_replica(struct harness *h, const char *line) {
     struct harness_content a = harness_content(h->shards, h->view.nshards);
@@ -219,7 +285,12 @@ static inline const char *harness_run_words(struct harness *h, int argc, const s
                         .block = h->may_block ? &h->block : NULL};
         mem_free(h->block.replaced);
         h->block = (struct block){0};
+        struct harness_content before;
+        struct harness_saving saving;
+        if (h->walk) before = harness_content(h->shards, h->view.nshards);
+        if (h->walk) harness_begin_saving(h, &saving);
         cmd_run(&c);
+        if (h->walk) harness_end_saving(h, &saving, &before, argv[0].p);
     }
     for (uint32_t i = 0; h->walk && i < h->view.nshards; i++) {
         assert_true(keyspace_is_valid(h->shards[i]));
