@@ -407,7 +407,7 @@ static void handle_events(struct shard *s, struct io_event *events, int count) {
     }
 }
 
-static void resume_all(struct shard *s) {
+static __attribute__((noinline)) void resume_all(struct shard *s) {
     struct connection *conn = s->resumable, *next;
     s->resumable = NULL;
     for (; conn; conn = next) {
@@ -468,7 +468,7 @@ static void end_pause_if_due(struct shard *s) {
         connection_unstall(conn, STALL_PAUSE);
 }
 
-static void tick(struct shard *s) {
+static __attribute__((noinline)) void tick(struct shard *s) {
     s->next_tick_ns = s->now_ns + TICK_NS;
     s->tick_count++;
     statistics_tick(&s->stats, s->now_ms, s->io->bytes_in, s->io->bytes_out);
@@ -510,7 +510,7 @@ static void tend_memory(struct shard *s, bool busy) {
     if (unlikely(reserve != NULL)) lazyfree_make_reserve(reserve);
 }
 
-static void begin_stop(struct shard *s) {
+static __attribute__((noinline)) void begin_stop(struct shard *s) {
     s->stopping = true;
     for (struct connection *conn = s->connections.first; conn; conn = conn->next)
         connection_close(conn);

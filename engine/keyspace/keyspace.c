@@ -105,12 +105,11 @@ int64_t keyspace_memory(const struct keyspace *ks) {
     return bytes;
 }
 
-#ifdef TORC_DEV
-static bool key_is_unsaved(const struct db *db, struct key key) {
+/** Whether a key that is said to have changed has still to be saved. */
+static inline bool key_is_unsaved(const struct db *db, struct key key) {
     struct table_ref ref = db_find(db, key);
     return ref.entry != NULL && keyspace_is_unsaved(db->keyspace, ref.entry);
 }
-#endif
 
 void db_modified(struct db *db, struct key key) {
     struct keyspace *ks = db->keyspace;

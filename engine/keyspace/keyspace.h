@@ -84,7 +84,7 @@ struct keyspace_hooks {
  * Who writes down what a keyspace holds at one instant, while that goes on changing. Each entry has
  * a bit (ENTRY_EPOCH), the keyspace one, too, and outside of a snapshot they agree. The instant
  * flips the keyspace's: entries of the other bit are those still to be saved. Whoever has saved one
- * flips its bit; what is new gets the keyspace's. An entry about to change, or to go, is saved first.
+ * flips its bit; what is new gets the keyspace's. An entry about to change or to go is saved first.
  */
 struct keyspace_saver {
     void *context;
