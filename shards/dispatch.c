@@ -196,6 +196,16 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
     connection_reply_end(conn, &r);
 }
 
+/**
+ * Whether a snapshot keeps a key that the command changes: then it goes to where it can wait. Only
+ * to be asked while `at` has a share in one.
+ */
+static __attribute__((noinline)) bool is_kept(struct shard *at, const struct connection *conn,
+                                              const struct parsed *p) {
+    return p->write && snapshot_walk_meets(at, conn->db, p->spec, p->argc, p->argv, p->hashed_arg,
+                                           p->hash, false);
+}
+
 /** Runs a command now, on the keyspace of `at`: the own shard, or one that is being visited. */
 static void run_here(struct connection *conn, const struct parsed *p, const struct shard *at) {
     // Time does not go back for a key: its owner may have read the clock later.
@@ -205,13 +215,16 @@ static void run_here(struct connection *conn, const struct parsed *p, const stru
 }
 
 /** Whether the command needs nothing but keys of shards that can be visited now, all at once. */
-static bool is_in_reach(struct shard *s, const struct parsed *p) {
+static bool is_in_reach(struct shard *s, uint32_t db, const struct parsed *p) {
     if (p->spec->where != WHERE_KEYS || command_roams(p->spec, p->argc, p->argv)) return false;
     struct key_list keys;
     key_list_init(&keys, p->spec, p->argc, p->argv);
     bool all = keys.count <= VISIT_KEYS_MAX; // without any, it comes to nothing but an error
-    for (int i = 0; i < keys.count && all; i++)
-        all = visit_also(s, shard_of_key(s, p->argv[keys.at[i].arg]));
+    for (int i = 0; i < keys.count && all; i++) {
+        struct slice key = p->argv[keys.at[i].arg];
+        uint32_t shard = shard_of_key(s, key);
+        all = visit_also(s, shard) && !(p->write && visit_meets(s, shard, db, key));
+    }
     key_list_fini(&keys);
     return all;
 }
@@ -219,7 +232,7 @@ static bool is_in_reach(struct shard *s, const struct parsed *p) {
 /** Runs a command over several shards: now, if it is in reach; else as a transaction. */
 static void run_over_shards(struct connection *conn, const struct parsed *p) {
     struct shard *s = conn->shard;
-    if (!is_in_reach(s, p)) {
+    if (!is_in_reach(s, conn->db, p)) {
         transaction_command(conn, p);
         return;
     }
@@ -244,10 +257,10 @@ static bool is_relaxed(const struct shard *s) {
  */
 static void run_over_keys(struct connection *conn, const struct parsed *p) {
     struct shard *s = conn->shard;
-    const struct shard *at = visit_at(s, p->shard);
+    struct shard *at = visit_at(s, p->shard);
     // What is on its way to the same shard may not be passed, also where order is relaxed.
     bool behind = at != s && conn->under_way > 0 && is_relaxed(s);
-    if (!at || unlikely(behind)) {
+    if (!at || unlikely(behind) || (unlikely(at->share != NULL) && is_kept(at, conn, p))) {
         request_start(request_new(conn, p));
         return;
     }
@@ -359,8 +372,8 @@ static bool must_be_lent(const struct shard *s, const struct parsed *p) {
 
 bool dispatch_start(struct connection *conn, struct parsed *p) {
     struct shard *s = conn->shard;
-    const struct shard *at = visit_at(s, p->shard);
-    if (likely(is_plain(conn, p, at))) {
+    struct shard *at = visit_at(s, p->shard);
+    if (likely(is_plain(conn, p, at)) && (likely(at->share == NULL) || !is_kept(at, conn, p))) {
         conn->last_command = (uint16_t)(p->spec->id + 1);
         s->stats.visits += at != s;
         run_here(conn, p, at);

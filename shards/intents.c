@@ -303,6 +303,14 @@ bool intents_is_lent(const struct intents *in, uint64_t hash) {
     return in->lent || lock_find(in, hash) != NULL;
 }
 
+bool intents_is_shared(const struct intents *in, uint64_t hash) {
+    if (in->lent) return true;
+    const struct lock *lock = lock_find(in, hash);
+    for (const struct intent *i = lock ? lock->first : NULL; i; i = i->next)
+        if (i->part && i->part->announced && i->part->transaction) return true;
+    return false;
+}
+
 void intents_park(struct intents *in, struct parked *op, uint64_t hash, bool write) {
     struct lock *lock = lock_find(in, hash);
     ASSERT(lock && lock->last);

@@ -52,10 +52,10 @@ enum part_state { PART_NEW, PART_WAITING, PART_GRANTED, PART_REFUSED };
  * shards, freed by the participant after the return.
  */
 struct part {
-    struct transaction *transaction;
-    struct part *previous, *next; // registered parts of the shard, by ticket
-    struct part *ready_next;      // list of granted parts
-    struct keyspace *keyspace;    // whole: the lent keyspace, set with the grant
+    struct transaction *transaction; // NULL: the walk of a snapshot asks, on its own shard
+    struct part *previous, *next;    // registered parts of the shard, by ticket
+    struct part *ready_next;         // list of granted parts
+    struct keyspace *keyspace;       // whole: the lent keyspace, set with the grant
     uint64_t ticket;
     int64_t now_ms; // the participant's clock when it lent
     uint32_t shard; // participant
@@ -111,6 +111,8 @@ void intents_release(struct intents *in, struct part *part);
 bool intents_conflict(const struct intents *in, uint64_t hash, bool write, bool again);
 /** Whether anybody has the key, for reading too: expiry and eviction must leave it alone. */
 bool intents_is_lent(const struct intents *in, uint64_t hash);
+/** Whether a transaction has been lent the key: for reading, if it is still there. */
+bool intents_is_shared(const struct intents *in, uint64_t hash);
 /**
  * Parks a command behind the key's queue (only when intents_conflict said so, and the shard is
  * not lent).

@@ -41,6 +41,7 @@ enum message_kind {
     MESSAGE_FANOUT,     // struct fanout_leg: run it
     MESSAGE_FANNED,     // struct fanout_leg: has run
     MESSAGE_CONNECTION, // struct accepted: a connection to adopt
+    MESSAGE_SNAPSHOT,   // struct snapshot_share: it has come to its end
     MESSAGE_KINDS
 };
 _Static_assert(MESSAGE_KINDS <= 256, "a kind has eight bits");

@@ -309,10 +309,13 @@ static uint32_t common_shard(const struct shard *s, const struct multi *m) {
 }
 
 /** Whether the block needs nothing but keys of shards that can be visited now, all at once. */
-static bool is_in_reach(struct shard *s, const struct multi *m) {
+static bool is_in_reach(struct shard *s, uint32_t db, const struct multi *m) {
     if (m->everything || m->session || m->count + m->key_count > VISIT_KEYS_MAX) return false;
-    for (uint32_t i = 0; i < m->key_count; i++)
-        if (!visit_also(s, shard_of_key(s, m->keys[i].text))) return false;
+    for (uint32_t i = 0; i < m->key_count; i++) {
+        uint32_t shard = shard_of_key(s, m->keys[i].text);
+        if (!visit_also(s, shard)) return false;
+        if (m->write && visit_meets(s, shard, db, m->keys[i].text)) return false;
+    }
     for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
         if (!visit_also(s, m->watches->keys[i].shard)) return false;
     return true;
@@ -331,6 +334,16 @@ bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash
         if (intents_conflict(&s->intents, *hash, false, again)) return true;
     }
     return false;
+}
+
+bool multi_meets(struct shard *s, const struct multi *m, uint32_t db, bool claim) {
+    bool met = false;
+    for (uint32_t i = 0; i < m->key_count && m->write; i++) {
+        if (!snapshot_walk_keeps(s, db, m->keys[i])) continue;
+        met = true;
+        if (claim) snapshot_walk_claim(s, db, m->keys[i]);
+    }
+    return met;
 }
 
 void multi_run_request(struct shard *s, struct request *r, struct reply *reply) {
@@ -372,10 +385,12 @@ void session_exec(struct session_call *call) {
     uint64_t hash;
     bool write, busy = s->intents.parts > 0 && shard == s->id &&
                        (s->intents.lent || multi_conflict(s, m, &hash, &write, false));
+    if (unlikely(s->share != NULL) && !busy && shard == s->id && !s->intents.lent)
+        busy = multi_meets(s, m, conn->db, false);
     // A session command may wait in the middle of the block: then keys must be held, also own ones.
     bool held = (!alone && m->session && shard != SHARD_ANY) || (m->waits && m->key_count > 0);
     bool several = everywhere || shard == SHARD_SEVERAL || held;
-    bool visit = !alone && (several || elsewhere) && is_in_reach(s, m);
+    bool visit = !alone && (several || elsewhere) && is_in_reach(s, conn->db, m);
     const struct view *view = visit ? &s->everywhere : shard_view(s, m->write);
     if (several && !visit) {
         start_transaction(conn, m);

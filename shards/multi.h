@@ -45,6 +45,11 @@ void multi_work_done(struct connection *conn, const void *reply, size_t length);
 /** Executing shard: whether a block must wait for a key; then which. `again`: it has waited. */
 bool multi_conflict(const struct shard *s, const struct multi *m, uint64_t *hash, bool *write,
                     bool again);
+/**
+ * Executing shard: whether a snapshot keeps a key that the block may change (snapshot_walk.h);
+ * `claim`: claims those on the way.
+ */
+bool multi_meets(struct shard *s, const struct multi *m, uint32_t db, bool claim);
 /** Executing shard: runs a whole block on its own keyspace, unless a watched key has changed. */
 void multi_run_request(struct shard *s, struct request *r, struct reply *reply);
 

@@ -127,8 +127,17 @@ bool request_conflict(const struct shard *s, const struct command *spec, int arg
     return conflict;
 }
 
+/** What a snapshot keeps of the keys that are going to be changed is written next. */
+static void claim_keys(struct shard *s, struct request *r) {
+    if (r->multi)
+        multi_meets(s, r->multi, r->db, true);
+    else
+        snapshot_walk_meets(s, r->db, r->spec, (int)r->argc, r->argv, r->hashed_arg, r->hash, true);
+}
+
 /** Whether the request must wait for keys or for the lent shard; then it has been parked. */
 static bool park_if_needed(struct shard *s, struct request *r) {
+    if (unlikely(s->share != NULL) && r->write && !s->intents.lent) claim_keys(s, r);
     if (likely(s->intents.parts == 0)) return false;
     if (s->intents.lent) {
         intents_park_lent(&s->intents, &r->parked);

@@ -138,6 +138,7 @@ static void make_fleet(struct server *sv) {
     hashtable_set_seed(hashtable_seed);
     sv->nshards = c->shards > 0 ? (uint32_t)c->shards : (uint32_t)cpus_default_shards("/");
     sv->fleet = fleet_new(sv->nshards, seeds[0], run_id, clock_wall_us());
+    sv->fleet->clock_ns = clock_monotonic_ns;
     sv->fleet->on_shutdown = on_shutdown;
     sv->loops = mem_calloc(sv->nshards * sizeof *sv->loops);
     int *cpus = mem_calloc(SHARD_MAX * sizeof *cpus);

@@ -58,6 +58,7 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
     pthread_mutex_init(&f->admin_lock, NULL);
     f->migrations = migrate_pool_new();
     memcpy(f->run_id, run_id, sizeof f->run_id);
+    f->snapshot = snapshot_walk_new(nshards);
     f->shards = mem_calloc(nshards * sizeof(struct shard *));
     f->keyspaces = mem_calloc(nshards * sizeof(struct keyspace *));
     f->faces = mem_alloc_aligned(nshards * sizeof *f->faces, MAILBOX_LINE);
@@ -76,6 +77,7 @@ void fleet_free(struct fleet *f) {
     migrate_pool_free(f->migrations);
     pthread_mutex_destroy(&f->admin_lock);
     if (f->config) config_release(f->config);
+    snapshot_walk_free(f->snapshot);
     mem_free(f->mailboxes);
     mem_free(f->faces);
     mem_free(f->shards);
@@ -122,7 +124,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
 
 void shard_free(struct shard *s) {
     ASSERT_SHARD(s);
-    ASSERT(s->connection_count == 0);
+    ASSERT(s->connection_count == 0 && s->share == NULL);
     for (uint32_t i = 0; i < s->fleet->nshards; i++) outbox_fini(&s->outboxes[i]);
     mem_free(s->outboxes);
     mem_free(s->visited);
@@ -189,7 +191,7 @@ static __attribute__((noinline)) bool settle_one(struct shard *s) {
     // Those who waited for what a command has just made come before what follows it.
     if (blocked_settle(s)) return true;
     struct part *part = intents_next_granted(&s->intents);
-    if (part) transaction_grant(s, part);
+    if (part && part->transaction) transaction_grant(s, part); // a snapshot's waits for its step
     return part != NULL;
 }
 
@@ -233,6 +235,7 @@ static void receive(struct shard *s, uint64_t word) {
     case MESSAGE_FANOUT: fanout_leg_arrive(s, object); break;
     case MESSAGE_FANNED: fanout_leg_returned(s, object); break;
     case MESSAGE_CONNECTION: shard_adopt(s, object); break;
+    case MESSAGE_SNAPSHOT: snapshot_walk_returned(s, object); break;
     case MESSAGE_KINDS: ASSERT(false);
     }
     shard_settle(s);
@@ -255,9 +258,11 @@ static void prefetch_requests(const struct shard *s, const uint64_t *words, size
     }
 }
 
-static void receive_all(struct shard *s) {
+/** Handles the messages of the other shards. Whether there were any. */
+static bool receive_all(struct shard *s) {
     uint32_t n = s->fleet->nshards;
     uint64_t words[MESSAGES_PER_TAKE];
+    bool any = false;
     for (uint32_t from = 0; from < n; from++) {
         if (from == s->id) continue;
         struct mailbox *m = &s->fleet->mailboxes[from * n + s->id];
@@ -265,10 +270,12 @@ static void receive_all(struct shard *s) {
             size_t count = mailbox_take(m, words, MESSAGES_PER_TAKE);
             if (count > 1) prefetch_requests(s, words, count);
             for (size_t i = 0; i < count; i++) receive(s, words[i]);
+            any |= count > 0;
             if (count < MESSAGES_PER_TAKE) break;
             taken += (int)count;
         }
     }
+    return any;
 }
 
 void shard_wake(struct shard *s, uint32_t to) {
@@ -282,7 +289,6 @@ void shard_wake(struct shard *s, uint32_t to) {
 /** Publishes what was sent in this pass, and wakes those who sleep and have something to do now. */
 static void flush_messages(struct shard *s) {
     uint32_t n = s->fleet->nshards;
-    if (n == 1) return;
     bool published = false, full = false;
     uint8_t touched[SHARD_MAX / 8];
     memset(touched, 0, (n + 7) / 8);
@@ -499,7 +505,7 @@ static void expire(struct shard *s, bool busy) {
 
 /** Frees a part of what was flushed. */
 static void free_flushed(struct shard *s, bool busy) {
-    if (s->intents.lent || s->keyspace->flushed == NULL) return;
+    if (s->intents.lent || s->keyspace->flushed == NULL || snapshot_walk_is_paused(s)) return;
     keyspace_free_step(s->keyspace, busy ? FREE_BUDGET_BUSY : FREE_BUDGET_IDLE);
 }
 
@@ -527,7 +533,8 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     s->now_ns = mono_ns;
     s->stats.passes++;
     loading_look(s);
-    if (s->fleet->nshards > 1) receive_all(s);
+    bool alone = s->fleet->nshards == 1;
+    bool told = !alone && receive_all(s);
     handle_events(s, events, count);
     if (unlikely(notes_waiting(s))) notes_run(s);
     if (s->held_first) request_poll_held(s);
@@ -538,18 +545,21 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (unlikely(s->loading != NULL)) loading_pass(s);
     timers_run(&s->timers, s->now_ns);
     if (s->now_ns >= s->next_tick_ns) tick(s);
-    tend_memory(s, count > 0 || s->resumable != NULL);
+    bool busy = (count > 0) | told | (s->resumable != NULL);
+    tend_memory(s, busy);
     if (s->resumable) resume_all(s);
-    expire(s, count > 0 || s->resumable != NULL);
-    free_flushed(s, count > 0 || s->resumable != NULL);
+    expire(s, busy);
+    free_flushed(s, busy);
+    if (unlikely(s->share != NULL)) snapshot_walk_step(s, busy);
     if (s->eviction.limit != 0 && !s->loading) eviction_step(s);
     pubsub_tend(s); // what this pass has published goes out with it
     if (!is_settled(s)) shard_settle(s);
-    if (s->fleet->nshards > 1) show_keys(s);
+    if (!alone) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
     visit_leave(s);
     if (s->dirty) finish_connections(s);
     if (pubsub_send(s)) finish_connections(s);
+    if (alone) return;
     bool was_full = s->gates & GATE_OUTBOX;
     flush_messages(s);
     if (was_full && !(s->gates & GATE_OUTBOX))
@@ -562,9 +572,12 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (s->resumable || s->dirty || (s->gates & GATE_OUTBOX) || s->stopping)
         return s->stopping ? 1000000 : 0;
     if (s->loading && loading_is_due(s)) return 0;
-    bool due = (s->expire_pending && !s->loading) || s->keyspace->flushed;
+    bool flushed = s->keyspace->flushed && !snapshot_walk_is_paused(s);
+    bool due = (s->expire_pending && !s->loading) || flushed;
     if (due && !s->intents.lent) return 0;
     if (s->eviction.pending || pubsub_has_news(s)) return 0;
+    int64_t share_ns = unlikely(s->share != NULL) ? snapshot_walk_sleep_ns(s) : INT64_MAX;
+    if (share_ns == 0) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
     if (pubsub_send_ns(s) < until_ns) until_ns = pubsub_send_ns(s);
@@ -572,6 +585,7 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (s->eviction.waiting && sleep_ns > EVICTION_WAIT_NS) sleep_ns = EVICTION_WAIT_NS;
     if (s->pubsub->waiting_first && sleep_ns > ROOM_WAIT_NS) sleep_ns = ROOM_WAIT_NS;
     if (s->collecting && sleep_ns > COLLECT_WAIT_NS) sleep_ns = COLLECT_WAIT_NS;
+    if (sleep_ns > share_ns) sleep_ns = share_ns;
     if (s->pause_until_ms > 0) {
         int64_t pause_ms = s->pause_until_ms - s->now_ms; // may be too much for nanoseconds
         if (pause_ms <= sleep_ns / 1000000) sleep_ns = pause_ms * 1000000;
@@ -603,7 +617,8 @@ void shard_sleep_end(struct shard *s) {
 
 bool shard_is_finished(const struct shard *s) {
     if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
-        s->blocked_count > 0 || s->loading || notes_waiting(s) || !pubsub_is_idle(s))
+        s->blocked_count > 0 || s->loading || notes_waiting(s) || !pubsub_is_idle(s) ||
+        snapshot_walk_holds(s))
         return false;
     for (uint32_t to = 0; to < s->fleet->nshards; to++)
         if (s->outboxes[to].len > 0) return false;

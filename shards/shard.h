@@ -21,6 +21,7 @@
 #include "shards/eviction.h"
 #include "shards/intents.h"
 #include "shards/mailbox.h"
+#include "shards/snapshot_walk.h"
 #include "shards/statistics.h"
 #include "shards/timers.h"
 
@@ -63,11 +64,13 @@ struct fleet {
     struct shard_face *faces;    // [shard]
     uint64_t hash_seed;
     char run_id[41];
-    int64_t started_us;                                   // wall clock
-    struct migrate_pool *migrations;                      // threads for MIGRATE
-    uint64_t news_room;                                   // a shard's, for messages: pubsub.h
-    uint32_t paced_from;                                  // receivers: pubsub.h
-    const char *io_reason;                                // why io_uring was not taken; NULL
+    int64_t started_us;              // wall clock
+    int64_t (*clock_ns)(void);       // for measuring how long steps take; NULL: nobody looks
+    struct snapshot_walk *snapshot;  // the one under way, if there is one: snapshot_walk.h
+    struct migrate_pool *migrations; // threads for MIGRATE
+    uint64_t news_room;              // a shard's, for messages: pubsub.h
+    uint32_t paced_from;             // receivers: pubsub.h
+    const char *io_reason;           // why io_uring was not taken; NULL
     _Alignas(MAILBOX_LINE) _Atomic int64_t evicted_bytes; // by all shards
     _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction
     _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;    // of the latest connection
@@ -122,6 +125,7 @@ struct shard {
     struct view everywhere;   // of all keyspaces: for those who are in
     struct shard_eviction eviction;
     struct intents intents;
+    struct snapshot_share *share; // of the snapshot that is being written; NULL: none
 
     int64_t now_us, now_ms; // wall clock of this pass
     int64_t now_ns;         // monotonic clock of this pass

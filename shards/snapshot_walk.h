@@ -15,12 +15,16 @@
 #include "persistence/snapshot.h"
 #include "shards/intents.h"
 
+struct command;
 struct fleet;
 struct shard;
+struct snapshot_share;
+struct snapshot_walk;
 
 /** What a snapshot is to be, and who is told what. Copied. */
 struct snapshot_plan {
     struct snapshot_options options; // its chunk(): called on any shard's thread
+    uint32_t step_ns;                // how long steps are at most, about; 0: the usual
     void *context;                   // of the functions below
     /**
      * The instant, on the home shard (the one that started it): all keyspaces are in its hands, and
@@ -37,15 +41,17 @@ struct snapshot_plan {
     size_t (*pending)(void *context);
     /**
      * All is over, on the home shard: 0: every record has been handed over as a chunk. Otherwise
-     * the error of snapshot_walk_abort(), or -ENOTSUP with the reason in `why`: what a value needs
-     * that the version cannot express. Another may be started from here.
+     * the error of snapshot_walk_abort(); -ECANCELED when the server stops; or -ENOTSUP with the
+     * reason in `why`: what a value needs that the version cannot express. Another may be started
+     * from here.
      */
     void (*done)(void *context, int error, const char *why);
 };
 
 /**
  * Begins a snapshot with this shard as its home; on its thread, any time, without a client. 0, or
- * -EBUSY: one is under way (or is being given up). The instant comes a little later.
+ * -EBUSY: one is under way (or is being given up), or -ECANCELED: the server is stopping. The
+ * instant comes a little later.
  */
 int snapshot_walk_start(struct shard *s, const struct snapshot_plan *plan);
 /**
@@ -61,5 +67,38 @@ struct snapshot_progress {
 };
 /** Whether a snapshot is under way, from the start to done(), and how far it is. Any thread. */
 bool snapshot_walk_progress(struct fleet *fleet, struct snapshot_progress *out);
+
+// ---- for the shards ----------------------------------------------------------------------------
+
+/** The fleet's snapshots: made and freed with the fleet. */
+struct snapshot_walk *snapshot_walk_new(uint32_t nshards);
+void snapshot_walk_free(struct snapshot_walk *walk);
+/** The keyspace is back from a transaction, which may have been the instant: the share begins. */
+void snapshot_walk_adopt(struct shard *s);
+/** The pass's share of the walk; only while there is a share. `busy`: there are other things to do.
+ */
+void snapshot_walk_step(struct shard *s, bool busy);
+/** How long the shard may sleep as to its share; only while there is one. */
+int64_t snapshot_walk_sleep_ns(const struct shard *s);
+/** Whether it stands still until the file has got on; so should the emptying of flushed tables. */
+bool snapshot_walk_is_paused(const struct shard *s);
+/** Whether this shard has a part in a snapshot, or is the home of one: then it does not end yet. */
+bool snapshot_walk_holds(const struct shard *s);
+/** Home: a share has come to its end. */
+void snapshot_walk_returned(struct shard *s, struct snapshot_share *share);
+/**
+ * A command or a transaction is going to change this key, in the database of this number. If its
+ * value is one that is written in steps, and has still to be, it is the next; until then there is
+ * an intent on it to wait for.
+ */
+void snapshot_walk_claim(struct shard *s, uint32_t db, struct key key);
+/** Whether a change of this key, on a shard whose keyspace is ours to use, is to wait for that. */
+bool snapshot_walk_keeps(const struct shard *at, uint32_t db, struct key key);
+/**
+ * The same for the keys of a command that writes; `hashed_arg` and `hash` as in struct parsed.
+ * `claim`: it claims them on the way.
+ */
+bool snapshot_walk_meets(struct shard *at, uint32_t db, const struct command *spec, int argc,
+                         const struct slice *argv, int hashed_arg, uint64_t hash, bool claim);
 
 #endif

@@ -13,6 +13,7 @@
 #include "engine/keyspace/waiting.h"
 #include "shards/blocked.h"
 #include "shards/lazyfree.h"
+#include "shards/snapshot_walk.h"
 
 #define TRANSACTION_MAGIC 0x5452414e53414354u
 
@@ -27,7 +28,7 @@ struct wanted {
 };
 
 struct transaction {
-    struct work work; // of the connection; first member
+    struct work work; // of the connection, if there is one; first member
     uint64_t magic;
     struct shard *shard; // coordinator
     void (*run)(struct transaction *t, void *context);
@@ -51,18 +52,34 @@ struct transaction {
 
 // ---- describing (coordinator) ------------------------------------------------------------------
 
+struct transaction *transaction_new_own(struct shard *s,
+                                        void (*run)(struct transaction *t, void *context),
+                                        void *context) {
+    struct transaction *t = mem_calloc(sizeof *t);
+    t->magic = TRANSACTION_MAGIC;
+    t->shard = s;
+    t->run = run;
+    t->context = context;
+    return t;
+}
+
 struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
                                     void (*run)(struct transaction *t, void *context),
                                     void *context) {
-    struct transaction *t = mem_calloc(sizeof *t);
-    t->magic = TRANSACTION_MAGIC;
-    t->shard = conn->shard;
+    struct transaction *t = transaction_new_own(conn->shard, run, context);
     t->write = write;
     t->db = db;
-    t->run = run;
-    t->context = context;
     connection_work_begin(conn, &t->work);
     return t;
+}
+
+struct shard *transaction_shard(const struct transaction *t) {
+    return t->shard;
+}
+
+/** Whether to its client there is no other shard than this. */
+static bool is_alone(const struct transaction *t) {
+    return t->work.connection != NULL && connection_is_node(t->work.connection);
 }
 
 /**
@@ -214,7 +231,7 @@ static void request_intents(struct transaction *t) {
         if (part->shard == s->id) {
             own = part;
         } else {
-            ASSERT(!connection_is_node(t->work.connection));
+            ASSERT(!is_alone(t));
             shard_send(s, part->shard, MESSAGE_INTENT, part);
         }
     }
@@ -283,6 +300,9 @@ void transaction_grant(struct shard *s, struct part *part) {
 }
 
 void transaction_part_arrive(struct shard *s, struct part *part) {
+    if (unlikely(s->share != NULL) && part->write && !s->intents.lent)
+        for (uint32_t k = 0; k < part->key_count; k++)
+            snapshot_walk_claim(s, part->db, part->keys[k].key);
     if (intents_register(&s->intents, part)) return;
     struct shard *coordinator = part->transaction->shard;
     if (coordinator == s)
@@ -294,6 +314,7 @@ void transaction_part_arrive(struct shard *s, struct part *part) {
 void transaction_part_return(struct shard *s, struct part *part) {
     ASSERT(part->state == PART_GRANTED && part->shard == s->id);
     take_back_keys(s, part);
+    if (unlikely(part->whole)) snapshot_walk_adopt(s);
     intents_release(&s->intents, part);
     mem_free(part);
 }
@@ -330,6 +351,7 @@ static void fill_private(struct transaction *t) {
     t->private->hooks.context = t;
     t->private->hooks.modified = on_private_modified;
     t->private->hooks.free_later = lazyfree_entry;
+    t->private->marks = t->write ? ENTRY_PARTS : 0;
     struct db *db = &t->private->dbs[t->db];
     for (uint32_t i = 0; i < t->wanted_count; i++)
         if (t->places[i]->entry) db_attach(db, t->places[i]->key, t->places[i]->entry);
@@ -371,8 +393,7 @@ static void run(struct transaction *t) {
     for (uint32_t i = 0; i < t->part_count; i++)
         if (t->parts[i]->now_ms > t->now_ms) t->now_ms = t->parts[i]->now_ms;
     // To the client of a shard port there is no other shard: a cursor names none.
-    bool alone = connection_is_node(t->work.connection);
-    t->view = (struct view){.nshards = alone ? 1 : s->fleet->nshards};
+    t->view = (struct view){.nshards = is_alone(t) ? 1 : s->fleet->nshards};
     if (!t->whole) {
         fill_private(t);
         t->view.only = t->private;
@@ -452,7 +473,7 @@ static void give_back(struct transaction *t) {
 void transaction_end(struct transaction *t) {
     struct connection *conn = t->work.connection;
     give_back(t);
-    connection_work_leave(conn);
+    if (conn != NULL) connection_work_leave(conn);
 }
 
 void transaction_finish(struct transaction *t, const struct buf *reply) {

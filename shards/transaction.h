@@ -30,6 +30,14 @@ struct transaction *transaction_new(struct connection *conn, bool write, uint32_
                                     void (*run)(struct transaction *t, void *context),
                                     void *context);
 /**
+ * The same without a client: nobody's work. For whole shards; ends with transaction_end.
+ */
+struct transaction *transaction_new_own(struct shard *s,
+                                        void (*run)(struct transaction *t, void *context),
+                                        void *context);
+/** The shard that coordinates it. */
+struct shard *transaction_shard(const struct transaction *t);
+/**
  * Adds a key (text is copied; a key that is there already is not added again). data: its entry is
  * wanted.
  */
@@ -46,7 +54,10 @@ const struct view *transaction_view(const struct transaction *t);
 int64_t transaction_now_ms(const struct transaction *t);
 /** Whether a watched key had expired when it was granted. */
 bool transaction_watch_expired(const struct transaction *t);
-/** Returns what was lent, and frees the transaction; the connection begins other work at once. */
+/**
+ * Returns what was lent, and frees the transaction; the connection, if there is one, begins other
+ * work at once.
+ */
 void transaction_end(struct transaction *t);
 /** Returns what was lent, ends the connection's work with this reply, and frees the transaction. */
 void transaction_finish(struct transaction *t, const struct buf *reply);

@@ -47,6 +47,9 @@ enum visit_stay { VISIT_REFUSED, VISIT_IN, VISIT_ENTERED };
  */
 enum visit_stay visit_tables(struct shard *s, uint32_t shard);
 void visit_tables_end(struct shard *s, uint32_t shard, enum visit_stay stay);
+/** Whether a snapshot keeps the key of a shard that it is in, or at home: a change has to wait. */
+static inline bool visit_meets(const struct shard *s, uint32_t shard, uint32_t db,
+                               struct slice key);
 /** The latest clock reading of the shards it is in, so that time does not go back for any key. */
 int64_t visit_now_us(const struct shard *s);
 /** Visitor: leaves them all. Until then nothing may wait. */
@@ -61,6 +64,13 @@ static inline void visit_return(struct shard *s) {
 
 static inline void visit_leave(struct shard *s) {
     if (s->fleet->nshards > 1) visit__leave(s);
+}
+
+static inline bool visit_meets(const struct shard *s, uint32_t shard, uint32_t db,
+                               struct slice key) {
+    const struct shard *at = s->fleet->shards[shard];
+    if (likely(at->share == NULL)) return false;
+    return snapshot_walk_keeps(at, db, key_of(at->keyspace, key));
 }
 
 /** The shard whose keyspace `s` may use now for this number: itself, or one it visits; or NULL. */

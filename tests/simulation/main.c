@@ -60,7 +60,7 @@ static void on_fatal_signal(int number) {
 static void usage(void) {
     printf("usage: torc-sim [--seed S | --seeds [FROM] COUNT] [--shards N] [--steps N]\n"
            "                [--workload transfers|groups|tokens|order|registers|memory|chaos|\n"
-           "                            queues|messages]\n"
+           "                            queues|messages|snapshot]\n"
            "                [--sabotage NAME] [--verbose]\n"
            "       torc-sim --self-test\n"
            "sabotages:");

@@ -147,10 +147,15 @@ struct workload {
     void (*check)(struct world *w);                   // all clients are gone, all shards quiet
     // A message of a channel; NULL: nobody subscribes.
     void (*pushed)(struct client *c, const struct sim_value *v);
+    // An entry of a snapshot and, without one, its end; NULL: it has nothing to say to that.
+    void (*snapshot)(struct world *w, uint32_t db, const struct entry *e);
 };
 
+struct sim_snapshots;
+
 extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
-    workload_registers, workload_memory, workload_chaos, workload_queues, workload_messages;
+    workload_registers, workload_memory, workload_chaos, workload_queues, workload_messages,
+    workload_snapshot;
 
 struct sim_io {
     struct io io; // first member
@@ -197,6 +202,7 @@ struct world {
     uint32_t setup_left; // operations of the setup that are outstanding
     bool failed;
     char failure[1024];
+    struct sim_snapshots *snapshots; // NULL: none are taken in this run
     // The workload's.
     const char *keys[64];
     int key_count;
@@ -222,6 +228,20 @@ static inline bool sim_chance(struct world *w, uint32_t of_16) { return sim_belo
 const char *sim_peek(struct world *w, uint32_t db, const char *key);
 /** A key with this prefix and number that lies on the given shard (modulo the number of shards). */
 const char *sim_key(struct world *w, const char *prefix, int number, uint32_t shard);
+
+// ---- snapshots.c -------------------------------------------------------------------------------
+
+/** Decides whether snapshots are taken in this run; always, when the workload is about them. */
+void snapshots_choose(struct world *w);
+void snapshots_free(struct world *w);
+/** Now and then begins one, gives one up, or lets its file stand still for a while. */
+void snapshots_step(struct world *w);
+/** No more are begun; what is under way goes on. */
+void snapshots_calm_down(struct world *w);
+/** Begins one just before the end. */
+void snapshots_begin_last(struct world *w);
+/** All shards are quiet: none may be under way. */
+void snapshots_check(struct world *w);
 
 // ---- sim_io.c ----------------------------------------------------------------------------------
 

@@ -367,4 +367,5 @@ static void check(struct world *w) {
     }
 }
 
-const struct workload workload_chaos = {"chaos", setup, connected, next, replied, check, NULL};
+const struct workload workload_chaos = {"chaos", setup, connected, next,
+                                        replied, check, NULL,      NULL};

@@ -128,4 +128,4 @@ static void check(struct world *w) {
     }
 }
 
-const struct workload workload_groups = {"groups", setup, NULL, next, replied, check, NULL};
+const struct workload workload_groups = {"groups", setup, NULL, next, replied, check, NULL, NULL};

@@ -134,4 +134,4 @@ static void check(struct world *w) {
     if (w->options.verbose) printf("evicted %llu\n", (unsigned long long)evicted);
 }
 
-const struct workload workload_memory = {"memory", setup, NULL, next, replied, check, NULL};
+const struct workload workload_memory = {"memory", setup, NULL, next, replied, check, NULL, NULL};

@@ -140,4 +140,4 @@ static void check(struct world *w) {
         }
 }
 
-const struct workload workload_order = {"order", setup, NULL, next, replied, check, NULL};
+const struct workload workload_order = {"order", setup, NULL, next, replied, check, NULL, NULL};

@@ -301,4 +301,4 @@ static void check(struct world *w) {
             sim_fail(w, "somebody still waits on shard %u", i);
 }
 
-const struct workload workload_queues = {"queues", setup, NULL, next, replied, check, NULL};
+const struct workload workload_queues = {"queues", setup, NULL, next, replied, check, NULL, NULL};

@@ -179,4 +179,5 @@ static void check(struct world *w) {
              n, (unsigned long long)w->ops[n - 1]->invoke);
 }
 
-const struct workload workload_registers = {"registers", setup, NULL, next, replied, check, NULL};
+const struct workload workload_registers = {"registers", setup, NULL, next,
+                                            replied,     check, NULL, NULL};

@@ -117,4 +117,4 @@ static void check(struct world *w) {
     if (count != 1) sim_fail(w, "%d keys have the token in the end", count);
 }
 
-const struct workload workload_tokens = {"tokens", setup, NULL, next, replied, check, NULL};
+const struct workload workload_tokens = {"tokens", setup, NULL, next, replied, check, NULL, NULL};

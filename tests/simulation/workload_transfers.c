@@ -155,4 +155,5 @@ static void check(struct world *w) {
         sim_fail(w, "the final total is %lld, not %d", (long long)sum, w->key_count * START);
 }
 
-const struct workload workload_transfers = {"transfers", setup, NULL, next, replied, check, NULL};
+const struct workload workload_transfers = {"transfers", setup, NULL, next,
+                                            replied,     check, NULL, NULL};

@@ -14,6 +14,7 @@
 #include "shards/connection.h"
 #include "shards/pubsub.h"
 #include "shards/request.h"
+#include "shards/transaction.h"
 #include "shards/visit.h"
 #include "shards/watch.h"
 #include "tests/simulation/sim.h"
@@ -23,8 +24,9 @@
 #define WALL_START_US INT64_C(1700000000000000)
 
 static const struct workload *const workloads[] = {
-    &workload_transfers, &workload_groups, &workload_tokens, &workload_order,   &workload_registers,
-    &workload_memory,    &workload_chaos,  &workload_queues, &workload_messages};
+    &workload_transfers, &workload_groups,  &workload_tokens, &workload_order,
+    &workload_registers, &workload_memory,  &workload_chaos,  &workload_queues,
+    &workload_messages,  &workload_snapshot};
 #define WORKLOADS (sizeof workloads / sizeof workloads[0])
 
 // What is being run now: for the handler of fatal signals, which has no other way to know.
@@ -129,6 +131,7 @@ static void world_init(struct world *w, const struct sim_options *options) {
     w->now_ns = 1000000000;
     w->progress_ns = w->now_ns;
     w->start_us = WALL_START_US;
+    snapshots_choose(w);
     w->workload->setup(w);
 }
 
@@ -138,6 +141,7 @@ static void world_free(struct world *w) {
         io_destroy(&w->ios[i]->io);
     }
     fleet_free(w->fleet);
+    snapshots_free(w);
     config_release(w->config);
     for (uint32_t i = 0; i < w->link_count; i++) buf_free(&w->links[i].to_server);
     for (uint32_t i = 0; i < w->client_count; i++) buf_free(&w->clients[i].inbox);
@@ -177,9 +181,8 @@ static uint64_t lent_ticket(const struct world *w, const struct shard *s) {
 static void note_lending(struct world *w, const struct shard *s) {
     const struct part *part = s->intents.first;
     if (!s->intents.lent || part->ticket == w->lent_for[s->id]) return;
-    const struct work *work = (const struct work *)part->transaction; // its first member
     w->lent_for[s->id] = part->ticket;
-    w->lent_to[s->id] = work->connection->shard->id;
+    w->lent_to[s->id] = transaction_shard(part->transaction)->id;
 }
 
 /** A pass of a shard, which must leave its keyspace alone if that is lent all through it. */
@@ -309,6 +312,7 @@ static void report_stall(struct world *w) {
 static void step(struct world *w) {
     w->step++;
     w->now_ns += 1 + sim_below(w, sim_below(w, 256) ? 20000 : 5000000);
+    if (w->snapshots) snapshots_step(w);
     if (sim_chance(w, w->client_chance) && step_client(w)) return;
     int shard = pick_shard(w);
     if (shard >= 0)
@@ -353,9 +357,26 @@ static bool links_are_gone(const struct world *w) {
     return true;
 }
 
+/** The shards are told to stop, perhaps in the middle of a snapshot. */
+static void stop(struct world *w) {
+    uint32_t passes = 1;
+    if (w->snapshots && !w->failed && sim_chance(w, 8)) {
+        snapshots_begin_last(w);
+        passes = 20;
+        for (uint32_t n = sim_below(w, 30); n > 0; n--) run_shard(w, sim_below(w, w->nshards));
+    }
+    atomic_store(&w->fleet->stop, true);
+    for (uint32_t n = 0; n < passes; n++)
+        for (uint32_t i = 0; i < w->nshards && !w->failed; i++)
+            shard_pass(w->shards[i], NULL, 0, w->start_us + w->now_ns / 1000, w->now_ns);
+    for (uint32_t i = 0; i < w->nshards && !w->failed; i++)
+        if (!shard_is_finished(w->shards[i])) sim_fail(w, "shard %u does not finish", i);
+}
+
 /** When the clients have finished: connections go, shards fall asleep, nothing may be left. */
 static void wind_down(struct world *w) {
     for (uint32_t i = 0; i < w->client_count; i++) client_close(&w->clients[i]);
+    if (w->snapshots) snapshots_calm_down(w);
     w->progress_ns = w->now_ns;
     while (!w->failed && !links_are_gone(w)) {
         w->step++;
@@ -378,11 +399,7 @@ static void wind_down(struct world *w) {
         w->now_ns += 10000;
     }
     if (!w->failed) check_quiet(w);
-    atomic_store(&w->fleet->stop, true);
-    for (uint32_t i = 0; i < w->nshards && !w->failed; i++) {
-        shard_pass(w->shards[i], NULL, 0, w->start_us + w->now_ns / 1000, w->now_ns);
-        if (!shard_is_finished(w->shards[i])) sim_fail(w, "shard %u does not finish", i);
-    }
+    if (w->snapshots && !w->failed) snapshots_check(w);
 }
 
 bool world_run(const struct sim_options *options, char failure[1024], uint64_t *steps) {
@@ -392,6 +409,7 @@ bool world_run(const struct sim_options *options, char failure[1024], uint64_t *
     while (!w->failed && !clients_are_done(w)) step(w);
     if (!w->failed) wind_down(w);
     if (!w->failed) w->workload->check(w);
+    if (!w->failed) stop(w);
     if (steps) *steps += w->step;
     bool good = !w->failed;
     if (failure) memcpy(failure, w->failure, sizeof w->failure);
