@@ -168,8 +168,7 @@ static void drop_large(struct snapshot *s, struct snapshot_large *large) {
     mem_free(large);
 }
 
-/** All of it is written: marks the entry, unless somebody is reading it, and hands the record over.
- */
+/** All of it is written: marks the entry, unless somebody is reading it; hands the record over. */
 static void complete_large(struct snapshot *s, struct snapshot_large *large, bool may_mark) {
     large->complete = true;
     if (!may_mark && !large->orphan && s->busy != NULL &&

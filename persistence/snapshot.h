@@ -78,10 +78,12 @@ void snapshot_begin(struct snapshot *s, struct keyspace *ks, const struct snapsh
  * busy is to follow, or flushed tables are to be emptied (keyspace_free_step).
  */
 bool snapshot_step(struct snapshot *s, int64_t now_ms, uint32_t *budget);
-/** Writes an entry that is in the keyspace and is not busy, if it is to be written: a large one is
- * the next that steps go on with. `db`: the number that its database had at the instant. */
+/**
+ * Writes an entry that is in the keyspace and is not busy, if it is to be written: a large one is
+ * the next that steps go on with. `db`: the number that its database had at the instant.
+ */
 void snapshot_write(struct snapshot *s, uint32_t db, struct entry *e);
-/** Whether just this entry, a large one, would be written in steps: a change is to wait for that. */
+/** Whether the entry is to be written in steps: a change of it had better wait for that. */
 bool snapshot_is_due(const struct snapshot *s, const struct entry *e);
 /** All that was there at the instant has been written (or discarded) and marked. */
 bool snapshot_is_complete(const struct snapshot *s);

@@ -75,8 +75,7 @@ struct snapshot_walk *snapshot_walk_new(uint32_t nshards);
 void snapshot_walk_free(struct snapshot_walk *walk);
 /** The keyspace is back from a transaction, which may have been the instant: the share begins. */
 void snapshot_walk_adopt(struct shard *s);
-/** The pass's share of the walk; only while there is a share. `busy`: there are other things to do.
- */
+/** The pass's part of the walk; only while there is a share. `busy`: there is other work. */
 void snapshot_walk_step(struct shard *s, bool busy);
 /** How long the shard may sleep as to its share; only while there is one. */
 int64_t snapshot_walk_sleep_ns(const struct shard *s);
