@@ -396,8 +396,8 @@ def test_filter_without_conditions_copies_everything(tmp_path):
                                 check=False).stdout.decode().splitlines() for one in (path, out)]
         assert [re.sub("offset [0-9]+|^/[^ ]*", "", line) for line in texts[0]] == [
             re.sub("offset [0-9]+|^/[^ ]*", "", line) for line in texts[1]]
-        if "NOT OK" not in texts[0][-1]:
-            assert keys_of(path) == keys_of(out), path
+        if path.name != "redis-4.0.14-repl.rdb":  # its keys are in one database, named twice
+            assert out.read_bytes() == path.read_bytes(), path
 
 
 @pytest.mark.parametrize("options, wanted", [

@@ -36,12 +36,25 @@ static bool leave_out(struct convert *c, uint64_t offset, const char *why) {
     return c->options->skip;
 }
 
+static void name_db(struct convert *c) {
+    uint32_t db = c->in.reader.item.db;
+    if (!c->named || c->db != db) rdb_write_db(&c->out.buf, db);
+    c->named = true;
+    c->db = db;
+}
+
+/** How many keys follow: worth telling, as a load makes its tables for them, if all of them do. */
+static void write_resize(struct convert *c) {
+    const struct rdb_record *item = &c->in.reader.item;
+    if (!selection_is_all(&c->options->selection)) return;
+    name_db(c);
+    rdb_write_resize(&c->out.buf, item->numbers[0], item->numbers[1]);
+}
+
 static bool write_entry(struct convert *c, const struct entry *e) {
     const struct rdb_record *record = &c->in.reader.item;
     struct buf *buf = &c->out.buf;
-    if (!c->named || c->db != record->db) rdb_write_db(buf, record->db);
-    c->named = true;
-    c->db = record->db;
+    name_db(c);
     rdb_write_record_head(buf, &c->how, e, record->idle_s, record->freq);
     struct rdb_saving saving;
     bool more, ok = true;
@@ -102,6 +115,7 @@ static bool convert_item(struct convert *c, enum rdb_item item) {
     switch (item) {
     case RDB_ITEM_RECORD: return convert_record(c);
     case RDB_ITEM_AUX: return convert_aux(c);
+    case RDB_ITEM_RESIZE: write_resize(c); return true;
     case RDB_ITEM_FUNCTION: return convert_function(c);
     case RDB_ITEM_MODULE_AUX: return note_module_aux(c);
     case RDB_ITEM_UNKNOWN:

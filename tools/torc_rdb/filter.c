@@ -2,8 +2,8 @@
 //
 // torc-rdb filter: copies the records that are selected as they stand in the file, and everything
 // that is no record. So nothing changes its form, and what torc cannot load (modules' values) is
-// copied, too. Hints about how many keys follow are left out. Main thread. Invariant: a database is
-// named in the output when it has a record there.
+// copied, too. Hints about how many keys follow stay only if all keys do. Main thread. Invariant:
+// a database is named in the output before what it holds.
 #include "engine/base/alloc.h"
 #include "persistence/rdb_writer.h"
 #include "tools/torc_rdb/commands.h"
@@ -46,13 +46,18 @@ static void write_expiry_seconds(struct buf *out, int64_t expire_ms) {
     buf_append(out, &seconds, sizeof(seconds));
 }
 
+static void name_db(struct filter *f) {
+    uint32_t db = f->in.reader.item.db;
+    if (!f->named || f->db != db) rdb_write_db(&f->out.buf, db);
+    f->named = true;
+    f->db = db;
+}
+
 static bool copy_record(struct filter *f) {
     const struct rdb_reader *r = &f->in.reader;
     const struct rdb_record *record = &r->item;
     if (!selection_has(&f->options->selection, r)) return true;
-    if (!f->named || f->db != record->db) rdb_write_db(&f->out.buf, record->db);
-    f->named = true;
-    f->db = record->db;
+    name_db(f);
     int64_t expire_ms = record->expire_ms;
     if (r->version < 3 && expire_ms != ENTRY_NO_EXPIRE) {
         write_expiry_seconds(&f->out.buf, expire_ms);
@@ -69,6 +74,11 @@ static bool filter_item(struct filter *f, enum rdb_item item) {
     case RDB_ITEM_RECORD: return copy_record(f);
     case RDB_ITEM_UNKNOWN:
         if (f->in.reader.item.is_record) return copy_record(f);
+        return copy(f);
+    case RDB_ITEM_RESIZE:
+    case RDB_ITEM_SLOT:
+        if (!selection_is_all(&f->options->selection)) return true;
+        name_db(f);
         return copy(f);
     case RDB_ITEM_AUX:
     case RDB_ITEM_FUNCTION:

@@ -80,6 +80,10 @@ unsigned selection_kind(uint8_t type, enum rdb_dialect dialect) {
     }
 }
 
+bool selection_is_all(const struct selection *s) {
+    return s->matches + s->not_matches + s->types + s->db_count == 0;
+}
+
 bool selection_has_db(const struct selection *s, uint32_t db) {
     if (s->db_count == 0) return true;
     for (unsigned i = 0; i < s->db_count; i++) {

@@ -35,6 +35,8 @@ const char *selection_add_dbs(struct selection *s, const char *numbers);
 unsigned selection_kind(uint8_t type, enum rdb_dialect dialect);
 /** "string", ..., "module". */
 const char *selection_kind_name(unsigned kind);
+/** Whether everything is meant. */
+bool selection_is_all(const struct selection *s);
 bool selection_has_db(const struct selection *s, uint32_t db);
 /** Whether the reader's record is meant. */
 bool selection_has(const struct selection *s, const struct rdb_reader *r);
