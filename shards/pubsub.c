@@ -19,12 +19,12 @@
 #include "shards/lazyfree.h"
 #include "shards/multi.h"
 
-#define SHARE_MIN   ((size_t)16 * 1024) // longer frames are not copied
-#define WEIGHT_STEP 1024                // so many bytes weigh as much as one receiver
-#define COPIES_MAX  16384               // more new bytes for one receiver are sent at once
-#define PACE_NS     2000                // for each receiver: about what sending takes ...
-#define PACE_MAX_NS 2000000             // ... but no longer than this
-#define AHEAD       4                   // receivers whose connections are on their way to the cache
+#define SHARE_MIN    ((size_t)16 * 1024) // longer frames are not copied
+#define WEIGHT_STEP  1024                // so many bytes weigh as much as one receiver
+#define COPIES_MAX   16384               // more new bytes for one receiver are sent at once
+#define ROOM_WAIT_NS 50000               // a PUBLISH that waits for room is looked at so often
+#define PACE_MAX_NS  5000000             // messages wait no longer than this to be sent
+#define AHEAD        4 // receivers whose connections are on their way to the cache
 
 struct publication_pattern {
     uint64_t hash;
@@ -50,6 +50,7 @@ struct publication {
 // ---- the shard's part --------------------------------------------------------------------------
 
 void pubsub_init(struct shard *s) {
+    s->news = &s->fleet->faces[s->id].news;
     s->pubsub = mem_calloc(sizeof *s->pubsub);
     pubsub_registry_init(&s->pubsub->registry);
     pubsub_table_init(&s->pubsub->table);
@@ -85,7 +86,10 @@ void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news) {
     while (!atomic_compare_exchange_weak_explicit(head, &news->next, news, memory_order_release,
                                                   memory_order_relaxed))
         ;
-    if (to == s->id) return;
+    if (to == s->id) {
+        s->pubsub_busy |= PUBSUB_OWN_NEWS;
+        return;
+    }
     s->pubsub->touched[to / 64] |= UINT64_C(1) << to % 64;
     s->pubsub->touched_any = true;
 }
@@ -257,29 +261,39 @@ static void pace(struct connection *conn) {
         ps->paced = mem_realloc(ps->paced, ps->paced_room * sizeof(struct connection *));
     }
     conn->in_paced = true;
+    conn->shard->pubsub_busy |= PUBSUB_SENDING;
     ps->paced[ps->paced_count++] = conn;
 }
 
-int64_t pubsub_send_ns(const struct shard *s) {
+int64_t pubsub_sleep_ns(const struct shard *s, int64_t sleep_ns) {
     const struct pubsub *ps = s->pubsub;
     if (ps->sent_count > 0) return 0; // the next pass learns when they had been sent
-    return ps->paced_count > 0 ? ps->next_send_ns : INT64_MAX;
+    if (ps->waiting_first && sleep_ns > ROOM_WAIT_NS) sleep_ns = ROOM_WAIT_NS;
+    if (ps->paced_count > 0 && sleep_ns > ps->next_send_ns - s->now_ns)
+        sleep_ns = ps->next_send_ns - s->now_ns;
+    return sleep_ns;
 }
 
-void pubsub__send(struct shard *s) {
+bool pubsub__send(struct shard *s) {
     struct pubsub *ps = s->pubsub;
-    if (ps->sent_count > 0) { // it was over when this pass began
-        int64_t pace_ns = (int64_t)ps->sent_count * PACE_NS;
-        ps->next_send_ns = s->now_ns + (pace_ns < PACE_MAX_NS ? pace_ns : PACE_MAX_NS);
+    if (ps->sent_count > 0) {
+        if (s->now_ns == ps->sent_ns) return false; // in this pass
+        int64_t took_ns = s->now_ns - ps->sent_ns;
+        ps->next_send_ns = s->now_ns + (took_ns < PACE_MAX_NS ? took_ns : PACE_MAX_NS);
         ps->sent_count = 0;
     }
-    if (ps->paced_count == 0 || s->now_ns < ps->next_send_ns) return;
-    for (uint32_t i = 0; i < ps->paced_count; i++) {
-        ps->paced[i]->in_paced = false;
-        connection_mark(ps->paced[i]);
+    bool due = ps->paced_count > 0 && s->now_ns >= ps->next_send_ns;
+    if (due) {
+        for (uint32_t i = 0; i < ps->paced_count; i++) {
+            ps->paced[i]->in_paced = false;
+            connection_mark(ps->paced[i]);
+        }
+        if (ps->paced_count >= s->fleet->paced_from) ps->sent_count = ps->paced_count;
+        ps->sent_ns = s->now_ns;
+        ps->paced_count = 0;
     }
-    if (ps->paced_count >= s->fleet->paced_from) ps->sent_count = ps->paced_count;
-    ps->paced_count = 0;
+    if ((ps->paced_count | ps->sent_count) == 0) s->pubsub_busy &= ~(uint32_t)PUBSUB_SENDING;
+    return due;
 }
 
 // ---- delivering --------------------------------------------------------------------------------
@@ -372,6 +386,7 @@ static struct pubsub_news *take_news(struct shard *s) {
 
 void pubsub__tend(struct shard *s) {
     struct pubsub_news *news;
+    s->pubsub_busy &= ~(uint32_t)PUBSUB_OWN_NEWS;
     while ((news = take_news(s)) != NULL) {
         uint64_t weight = 0;
         for (struct pubsub_news *next; news; news = next) {

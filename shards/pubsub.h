@@ -24,6 +24,13 @@
 #define PUBSUB_PACED   32    // receivers in one pass from which on sends are paced
 #define PUBSUB_NO_ROOM (-1)  // a listening shard has too much news to take already
 
+/** What a shard has to do in this pass or a later one, beside its news. Bits. */
+enum pubsub_busy {
+    PUBSUB_OWN_NEWS = 1, // it has given itself some
+    PUBSUB_WAITING = 2,  // PUBLISHs wait for room
+    PUBSUB_SENDING = 4,  // sends are paced
+};
+
 /** What is in a shard's news. */
 struct pubsub_news {
     struct pubsub_news *next;
@@ -63,6 +70,7 @@ struct pubsub {
     struct connection **paced;
     uint32_t paced_count, paced_room;
     uint32_t sent_count;  // receivers that the pass before has sent to
+    int64_t sent_ns;      // ... which began then
     int64_t next_send_ns; // not before this
 };
 
@@ -70,19 +78,30 @@ void pubsub_init(struct shard *s);
 /** Frees also news that were never taken. All threads have ended their passes. */
 void pubsub_fini(struct shard *s);
 
-/** In a pass: takes the news, and publishes what waited for room. */
-static inline void pubsub_tend(struct shard *s);
-/** When the messages that wait want a pass; INT64_MAX: none wait. */
-int64_t pubsub_send_ns(const struct shard *s);
-/**
- * End of a pass, when all others have been sent to: marks those whose messages have waited long
- * enough. True: there are some.
- */
-static inline bool pubsub_send(struct shard *s);
+void pubsub__tend(struct shard *s);
+bool pubsub__send(struct shard *s);
+
 /** Whether there are news, as far as this shard knows. */
 static inline bool pubsub_has_news(const struct shard *s) {
-    return atomic_load_explicit(&s->fleet->faces[s->id].news, memory_order_relaxed) != NULL;
+    return atomic_load_explicit(s->news, memory_order_relaxed) != NULL;
 }
+/** Beginning of a pass: takes the news, and publishes what waited for room. */
+static inline void pubsub_begin_pass(struct shard *s) {
+    if (unlikely(pubsub_has_news(s) || s->pubsub_busy)) pubsub__tend(s);
+}
+/** End of a pass: the same for what it has published itself. */
+static inline void pubsub_end_pass(struct shard *s) {
+    if (unlikely(s->pubsub_busy & (PUBSUB_OWN_NEWS | PUBSUB_WAITING))) pubsub__tend(s);
+}
+/**
+ * When all others have been sent to: marks the receivers whose messages have waited long enough.
+ * True: there are some.
+ */
+static inline bool pubsub_send(struct shard *s) {
+    return unlikely(s->pubsub_busy & PUBSUB_SENDING) && pubsub__send(s);
+}
+/** While busy: how long the shard may sleep, at most so long. */
+int64_t pubsub_sleep_ns(const struct shard *s, int64_t sleep_ns);
 /** Wakes the shards that were given news. After a fence: see flush_messages(). */
 void pubsub_wake(struct shard *s);
 /** Whether nothing of this shard's is under way. */
@@ -123,23 +142,10 @@ struct blob *pubsub_frame(const struct pubsub_message *m);
 int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_message *m, bool force);
 
 // Inside pubsub*.c.
-void pubsub__send(struct shard *s);
-void pubsub__tend(struct shard *s);
 /** Puts something into a shard's news. */
 void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news);
 // pubsub_work.c
 void pubsub__leg_back(struct shard *s, struct pubsub_news *news);
 void pubsub__retry(struct shard *s);
-
-static inline bool pubsub_send(struct shard *s) {
-    if (likely((s->pubsub->paced_count | s->pubsub->sent_count) == 0)) return false;
-    pubsub__send(s);
-    return s->dirty != NULL;
-}
-
-static inline void pubsub_tend(struct shard *s) {
-    const struct pubsub *ps = s->pubsub;
-    if (unlikely(pubsub_has_news(s) || ps->waiting_first)) pubsub__tend(s);
-}
 
 #endif

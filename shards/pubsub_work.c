@@ -412,6 +412,7 @@ static void send_to_home(struct pubsub_work *w) {
 static void wait_for_room(struct pubsub_work *w) {
     struct pubsub *ps = w->home->pubsub;
     w->next_waiting = NULL;
+    w->home->pubsub_busy |= PUBSUB_WAITING;
     if (ps->waiting_last)
         ps->waiting_last->next_waiting = w;
     else
@@ -450,6 +451,7 @@ void pubsub__retry(struct shard *s) {
     struct pubsub *ps = s->pubsub;
     struct pubsub_work *w = ps->waiting_first, *next;
     ps->waiting_first = ps->waiting_last = NULL;
+    s->pubsub_busy &= ~(uint32_t)PUBSUB_WAITING;
     for (; w; w = next) {
         next = w->next_waiting;
         bool refused;

@@ -38,7 +38,6 @@
 #define FREE_BUDGET_BUSY   1024               // flushed entries to free per pass: about 70 us
 #define FREE_BUDGET_IDLE   4096               // about 300 us
 #define COLLECT_WAIT_NS    500000             // memory that comes back is taken at idle so often
-#define ROOM_WAIT_NS       50000              // a PUBLISH that waits for room is looked at so often
 #define MESSAGES_PER_TAKE  64
 #define MESSAGES_PER_PASS  1024 // of one peer, so that sockets get their turn
 #define IDLE_BUFFERS_MS    2000 // idle connections give their buffers back after this
@@ -156,7 +155,6 @@ void shard_use_config(struct shard *s, struct config *config) {
         .lfu = lfu,
         .lfu_log_factor = (uint32_t)config->lfu_log_factor,
         .lfu_decay_time = (uint32_t)config->lfu_decay_time,
-        .rdb_compression = true,
         .limits = config->limits,
     };
     if (plain_min > 0) s->settings.limits.list_plain_min = plain_min;
@@ -539,7 +537,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     handle_events(s, events, count);
     if (unlikely(notes_waiting(s))) notes_run(s);
     if (s->held_first) request_poll_held(s);
-    pubsub_tend(s);
+    pubsub_begin_pass(s);
     if (!is_settled(s)) shard_settle(s);
     if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
     end_pause_if_due(s);
@@ -553,13 +551,14 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     free_flushed(s, busy);
     if (unlikely(s->share != NULL)) snapshot_walk_step(s, busy);
     if (s->eviction.limit != 0 && !s->loading) eviction_step(s);
-    pubsub_tend(s); // what this pass has published goes out with it
+    pubsub_end_pass(s);
     if (!is_settled(s)) shard_settle(s);
     if (!alone) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
     visit_leave(s);
-    if (s->dirty) finish_connections(s);
-    if (pubsub_send(s)) finish_connections(s);
+    do
+        if (s->dirty) finish_connections(s);
+    while (pubsub_send(s));
     if (alone) return;
     bool was_full = s->gates & GATE_OUTBOX;
     flush_messages(s);
@@ -581,10 +580,9 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (share_ns == 0) return 0;
     int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
     if (timer_ns < until_ns) until_ns = timer_ns;
-    if (pubsub_send_ns(s) < until_ns) until_ns = pubsub_send_ns(s);
     int64_t sleep_ns = until_ns - s->now_ns;
     if (s->eviction.waiting && sleep_ns > EVICTION_WAIT_NS) sleep_ns = EVICTION_WAIT_NS;
-    if (s->pubsub->waiting_first && sleep_ns > ROOM_WAIT_NS) sleep_ns = ROOM_WAIT_NS;
+    if (unlikely(s->pubsub_busy)) sleep_ns = pubsub_sleep_ns(s, sleep_ns);
     if (s->collecting && sleep_ns > COLLECT_WAIT_NS) sleep_ns = COLLECT_WAIT_NS;
     if (sleep_ns > share_ns) sleep_ns = share_ns;
     if (s->pause_until_ms > 0) {

@@ -147,7 +147,9 @@ struct shard {
     struct blocked *blocked_retries; // blocked clients that look at all their keys again
     bool blocked_serving;            // somebody is serving: blocked.c
     uint32_t blocked_count;          // of this shard's, with those whose places are not back yet
-    struct pubsub *pubsub;           // subscriptions and channels: pubsub.h
+    _Atomic(struct pubsub_news *) *news; // its face's
+    uint32_t pubsub_busy;                // enum pubsub_busy: looked at in every pass
+    struct pubsub *pubsub;               // subscriptions and channels: pubsub.h
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand
     struct buf scratch;            // replies of requests are first written here ...

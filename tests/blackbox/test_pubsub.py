@@ -191,6 +191,26 @@ def test_order_for_all_subscribers(c, connect):
                     == [m[2] for m in seen[0] if m[1] == channel])
 
 
+def test_many_subscribers_get_everything(c, server):
+    listeners = [server.client() for _ in range(100)]
+    try:
+        for i, listener in enumerate(listeners):
+            listener.send("PSUBSCRIBE" if i % 4 == 0 else "SUBSCRIBE", "many")
+            assert listener.read()[2] == 1
+        for first in range(0, 400, 100):
+            numbers = range(first, first + 100)
+            assert c.pipeline([["PUBLISH", "many", i] for i in numbers]) == [100] * 100
+            assert c("PUBLISH", "many", "one") == 100  # without the others of a pipeline
+            for i, listener in enumerate(listeners):
+                for number in [*numbers, "one"]:
+                    assert listener.read()[1 if i % 4 else 2:] == [b"many", b"%d" % number
+                                                                  if number != "one" else b"one"]
+    finally:
+        for listener in listeners:
+            listener.close()
+    eventually(lambda: c("PUBLISH", "many", "x") == 0)
+
+
 def test_long_messages(c, connect):
     listeners = [connect(protocol=2 + i % 2) for i in range(8)]
     for listener in listeners:
