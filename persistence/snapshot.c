@@ -13,14 +13,15 @@
 #include "engine/keyspace/access.h"
 #include "persistence/rdb_writer.h"
 
-#define BUCKET_COST 3  // of looking at a bucket, in steps of 10 ns
-#define ENTRY_COST  6  // of writing a small entry ...
-#define COST_BYTES  32 // ... and so many bytes as cost one step
-#define LARGE_COST  20 // of beginning a large value
-#define LARGE_BYTES 24 // of a large value that cost one step
-#define LARGE_MIN   1024
-#define CHUNK_SPARE ((size_t)16 * 1024) // room behind SNAPSHOT_CHUNK for the last record
-#define LARGE_CHUNK ((size_t)64 * 1024) // pieces of large values are closed at this size
+// Costs in steps of 10 ns.
+#define BUCKET_COST  3                   // of looking at a bucket
+#define ENTRY_COST   6                   // of writing a small entry, without ...
+#define PLAIN_BYTES  24                  // ... what so many of its bytes cost as one step ...
+#define PACKED_BYTES 3                   // ... or of those that are compressed
+#define LARGE_COST   20                  // of beginning a large value
+#define LARGE_MIN    1024                // bytes that are worth a step
+#define CHUNK_SPARE  ((size_t)16 * 1024) // room behind SNAPSHOT_CHUNK for the last record
+#define LARGE_CHUNK  ((size_t)64 * 1024) // pieces of large values are closed at this size
 
 /** A value that is being written in steps, in chunks of its own. */
 struct snapshot_large {
@@ -236,6 +237,11 @@ static bool save(void *context, uint32_t db, struct entry *e, bool goes) {
 
 // ---- the walk ----------------------------------------------------------------------------------
 
+/** How many bytes of values are written in one step of the budget. */
+static size_t step_bytes(const struct snapshot *s) {
+    return s->options.save.compress ? PACKED_BYTES : PLAIN_BYTES;
+}
+
 struct visit {
     struct snapshot *snapshot;
     uint32_t db;
@@ -253,7 +259,8 @@ static void visit(void *context, struct entry *e) {
         v->cost += LARGE_COST;
         if (!s->discarding) return;
     }
-    if (!s->discarding) v->cost += ENTRY_COST + (uint32_t)(write_small(s, v->db, e) / COST_BYTES);
+    if (!s->discarding)
+        v->cost += ENTRY_COST + (uint32_t)(write_small(s, v->db, e) / step_bytes(s));
     keyspace_mark_saved(s->keyspace, e);
 }
 
@@ -276,6 +283,7 @@ static uint32_t spend(uint32_t budget, size_t cost) {
 static uint32_t walk(struct snapshot *s, struct db *db, uint32_t budget) {
     struct visit v = {.snapshot = s, .db = db->saving.index, .cost = BUCKET_COST};
     bool discarding = s->discarding;
+    table_scan_prefetch(&db->table, db->saving.cursor);
     uint64_t next = table_scan(&db->table, db->saving.cursor, visit, &v);
     if (discarding == s->discarding) { // or all walks are at their beginning now
         db->saving.cursor = next;
@@ -286,7 +294,7 @@ static uint32_t walk(struct snapshot *s, struct db *db, uint32_t budget) {
 
 static uint32_t go_on_with_large(struct snapshot *s, struct snapshot_large *large,
                                  uint32_t budget) {
-    size_t bytes = (size_t)budget * LARGE_BYTES;
+    size_t bytes = (size_t)budget * step_bytes(s);
     if (step_large(large, bytes < LARGE_MIN ? LARGE_MIN : bytes)) return 0;
     complete_large(s, large, false);
     return spend(budget, budget / 2); // what the end of it took

@@ -26,8 +26,8 @@
 #define PAUSE_NS     1000000 // how often is looked whether the file has got on
 #define STEP_UNIT_NS 10      // what a step of snapshot_step() takes by its own estimate
 #define RATE_ONE     256     // fixed point of what it takes really
-#define RATE_MIN     32
-#define RATE_MAX     4096
+#define RATE_MIN     64
+#define RATE_MAX     2048
 
 /** What a shard shows of its share: a cache line of its own. */
 struct share_face {

@@ -104,6 +104,11 @@ struct entry *table_random(const struct table *t, uint64_t random);
 uint64_t table_scan(const struct table *t, uint64_t cursor,
                     void (*visit)(void *context, struct entry *e), void *context);
 #define TABLE_CURSOR_BITS 40
+/**
+ * For who is going to do many steps: before the one from this cursor, starts the loads that the one
+ * after it will need (the entries), and of the one after that (the bucket).
+ */
+void table_scan_prefetch(const struct table *t, uint64_t cursor);
 
 /** Calls visit for every entry; the callback must not modify the table. */
 void table_each(const struct table *t, void (*visit)(void *context, struct entry *e),

@@ -19,6 +19,8 @@
 #include "engine/base/prefetch.h"
 #include "engine/keyspace/table_slots.h"
 
+#define SECOND_LINE 48 // of a packed entry: see table.c
+
 static uint64_t reverse(uint64_t v) {
     v = (v >> 1 & UINT64_C(0x5555555555555555)) | (v & UINT64_C(0x5555555555555555)) << 1;
     v = (v >> 2 & UINT64_C(0x3333333333333333)) | (v & UINT64_C(0x3333333333333333)) << 2;
@@ -26,11 +28,8 @@ static uint64_t reverse(uint64_t v) {
     return __builtin_bswap64(v) >> (64 - TABLE_CURSOR_BITS);
 }
 
-uint64_t table_scan(const struct table *t, uint64_t cursor,
-                    void (*visit)(void *context, struct entry *e), void *context) {
-    if (t->nbuckets == 0 || cursor >> TABLE_CURSOR_BITS != 0) return 0;
-    uint64_t bucket = table__address(t, reverse(cursor));
-    table_each_in(t, bucket, visit, context);
+/** The cursor behind the bucket that holds this one; 0: the end. */
+static uint64_t behind(const struct table *t, uint64_t cursor, uint64_t bucket) {
     // Buckets that have been split, and those they were split into, are addressed by one bit more.
     unsigned depth = (unsigned)__builtin_popcountll(t->level_mask);
     if ((bucket & t->level_mask) + t->level_mask + 1 < t->nbuckets) depth++;
@@ -38,6 +37,29 @@ uint64_t table_scan(const struct table *t, uint64_t cursor,
     uint64_t width = UINT64_C(1) << (TABLE_CURSOR_BITS - depth);
     uint64_t next = (cursor & ~(width - 1)) + width;
     return next >> TABLE_CURSOR_BITS != 0 ? 0 : next;
+}
+
+uint64_t table_scan(const struct table *t, uint64_t cursor,
+                    void (*visit)(void *context, struct entry *e), void *context) {
+    if (t->nbuckets == 0 || cursor >> TABLE_CURSOR_BITS != 0) return 0;
+    uint64_t bucket = table__address(t, reverse(cursor));
+    table_each_in(t, bucket, visit, context);
+    return behind(t, cursor, bucket);
+}
+
+void table_scan_prefetch(const struct table *t, uint64_t cursor) {
+    if (t->nbuckets == 0 || cursor >> TABLE_CURSOR_BITS != 0) return;
+    uint64_t next = behind(t, cursor, table__address(t, reverse(cursor)));
+    if (next == 0) return;
+    uint64_t bucket = table__address(t, reverse(next));
+    const uint64_t *slots = table__bucket(t, bucket);
+    for (size_t i = 0; i < TABLE_BUCKET_SLOTS && slots[i] != 0; i++) {
+        const char *e = (const char *)table__entry(slots[i]); // or a link's array: as well
+        prefetch_read(e);
+        prefetch_read(e + SECOND_LINE);
+    }
+    uint64_t further = behind(t, next, bucket);
+    if (further != 0) prefetch_read(table__bucket(t, table__address(t, reverse(further))));
 }
 
 void table_each_in(const struct table *t, uint64_t bucket,

@@ -311,6 +311,15 @@ bool rdb_saving_step(struct rdb_saving *s, struct buf *out, size_t budget) {
 void rdb_saving_end(struct rdb_saving *s) { buf_free(&rdb__state(s)->text.packed); }
 
 void rdb_save_value(struct buf *out, const struct entry *e, const struct rdb_save *how) {
+    int64_t number;
+    char scratch[NUM_I64_TEXT_MAX];
+    if (likely(e->encoding < ENC_BLOB)) { // most of what there is: without the state of steps
+        if (e->encoding == ENC_INT && entry_string_i64(e, &number))
+            rdb_save_i64_string(out, number);
+        else
+            rdb_save_string(out, how, entry_string(e, scratch));
+        return;
+    }
     struct rdb_saving s;
     rdb_saving_begin(&s, e, how);
     while (rdb_saving_step(&s, out, SIZE_MAX)) continue;
