@@ -155,6 +155,7 @@ void shard_use_config(struct shard *s, struct config *config) {
         .lfu = lfu,
         .lfu_log_factor = (uint32_t)config->lfu_log_factor,
         .lfu_decay_time = (uint32_t)config->lfu_decay_time,
+        .rdb_compression = true,
         .limits = config->limits,
     };
     if (plain_min > 0) s->settings.limits.list_plain_min = plain_min;

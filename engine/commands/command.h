@@ -37,6 +37,8 @@ struct engine_settings {
     bool lfu;                   // access information is LFU, not LRU
     uint32_t lfu_log_factor;
     uint32_t lfu_decay_time; // minutes
+    int rdb_version;      // of DUMP's payloads; 0: RDB_VERSION_DEFAULT, or newer where it must be
+    bool rdb_compression; // ... and whether they are compressed
     struct value_limits limits;
 };
 

@@ -15,9 +15,16 @@ void keys_dump(struct cmd *c) {
         reply_null(c->reply);
         return;
     }
-    struct rdb_save how = {.version = RDB_VERSION_DEFAULT, .compress = true};
-    // Fields that expire have no form that an older version knows.
-    if (rdb_save_obstacle(f.ref.entry, &how) != NULL) how.version = RDB_VERSION_REDIS;
+    int asked = c->settings->rdb_version;
+    struct rdb_save how = {.version = asked != 0 ? asked : RDB_VERSION_DEFAULT,
+                           .compress = c->settings->rdb_compression};
+    const char *obstacle = rdb_save_obstacle(f.ref.entry, &how);
+    if (obstacle != NULL && asked != 0) {
+        reply_error_format(c->reply, "ERR %s cannot be expressed in RDB version %d (rdb-version)",
+                           obstacle, asked);
+        return;
+    }
+    if (obstacle != NULL) how.version = RDB_VERSION_REDIS;
     struct buf payload = {0};
     rdb_payload_save(&payload, f.ref.entry, &how);
     reply_bulk(c->reply, payload.p, payload.len);

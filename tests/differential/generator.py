@@ -7,15 +7,15 @@ other steps are a full SCAN iteration and a wait for short expiries. Everything 
 seed: the same seed and options give the same stream.
 """
 import waiting
-from families import hashes, keys, lists, others, sets, streams, strings, waits, zsets
+from families import dumps, hashes, keys, lists, others, sets, streams, strings, waits, zsets
 from families.keys import PATTERNS
 
 CONNECTIONS = 3
-FAMILIES = [strings, keys, lists, sets, hashes, zsets, streams, others, waits]
+FAMILIES = [strings, keys, lists, sets, hashes, zsets, streams, others, dumps, waits]
 
 
 class Generator(strings.Strings, keys.Keys, lists.Lists, sets.Sets, hashes.Hashes, zsets.Zsets,
-                streams.Streams, others.Others, waits.Waits):
+                streams.Streams, others.Others, dumps.Dumps, waits.Waits):
     """Produces steps until told to stop. One instance for one stream. `families`: names of those
     that take part besides sessions; all without. `version`: the oracle's."""
 

@@ -158,5 +158,29 @@ def any_places(pair, connection, args):
     return None
 
 
+def restore_crosswise(pair, connection, args):
+    """DUMP: each server's payload is restored on the other, if that reads its version."""
+    source, target, ttl = args[1:4]
+    payloads = both_dumps(pair, connection, source)
+    if None in payloads:
+        return None if payloads == [None, None] else payloads
+    versions = [int.from_bytes(payload[-10:-8], "little") for payload in payloads]
+    given = [payloads[1] if versions[1] <= versions[0] else payloads[0], payloads[0]]
+    replies = [pair.ask(server, connection, [b"RESTORE", target, ttl, given[server]] + args[4:])
+               for server in (0, 1)]
+    return None if type(replies[0]) is type(replies[1]) and replies[0] == replies[1] else replies
+
+
+def both_dumps(pair, connection, key):
+    """The payloads of a key; torc's is also restored where it came from."""
+    payloads = pair.call_on(connection, [b"DUMP", key])
+    if payloads[1] is not None:
+        words = [b"RESTORE", b"restored", b"0", payloads[1], b"REPLACE"]
+        reply = pair.ask(1, connection, words)
+        assert reply == "OK", (key, payloads[1], reply)
+        assert pair.ask(1, connection, [b"DEL", b"restored"]) == 1
+    return payloads
+
+
 LAWS = {b"spop": pick, b"srandmember": pick, b"hrandfield": pick, b"zrandmember": pick,
-        b"xadd": add_now, b"geosearch": any_places}
+        b"xadd": add_now, b"geosearch": any_places, b"dump": restore_crosswise}

@@ -276,13 +276,8 @@ def seen_by_redis_7_0(keys):
     return plain
 
 
-@needs_redis
-@pytest.mark.parametrize("name", ["redis-7.2.6-small", "redis-2.4.18-small",
-                                  "redis-7.2.6-low-limits", "redis-7.4.1-functions",
-                                  "valkey-8.0.1-small"])
-def test_redis_cli_pipes_the_commands_into_an_equal_server(name):
-    path = DATA / (name + ".rdb")
-    commands = run("export", path, "--format", "resp").stdout
+def piped(commands):
+    """What a Redis holds into which redis-cli has piped the commands, and its libraries."""
     server = Server(binary=REDIS)
     try:
         done = subprocess.run([CLI, "-p", str(server.port), "--pipe"], input=commands, timeout=60,
@@ -290,13 +285,54 @@ def test_redis_cli_pipes_the_commands_into_an_equal_server(name):
         assert b"errors: 0," in done.stdout, done.stdout + done.stderr
         with server.client() as client:
             held = rdb_manifest.read_server(client, range(16), field_expiry=False)
-            libraries = len(client("FUNCTION", "LIST"))
+            return held, len(client("FUNCTION", "LIST"))
     finally:
         server.stop()
+
+
+@needs_redis
+@pytest.mark.parametrize("name", ["redis-7.2.6-small", "redis-2.4.18-small",
+                                  "redis-7.2.6-low-limits", "redis-7.4.1-functions",
+                                  "valkey-8.0.1-small"])
+def test_redis_cli_pipes_the_commands_into_an_equal_server(name):
+    path = DATA / (name + ".rdb")
+    held, libraries = piped(run("export", path, "--format", "resp").stdout)
     told = rdb_manifest.manifest(path)
     expected = seen_by_redis_7_0(rdb_manifest.expected(told))
     assert rdb_manifest.differences(seen_by_redis_7_0(held), expected) == []
     assert libraries == len(told.get("functions", []))
+
+
+@needs_redis
+def test_streams_are_rebuilt_with_what_was_deleted_and_is_pending():
+    server = Server(binary=REDIS)
+    try:
+        with server.client() as client:
+            for key in ("some", "none", "trimmed"):
+                for i in range(1, 7):
+                    client("XADD", key, "%d-1" % i, "f", i)
+                client("XGROUP", "CREATE", key, "g", 0)
+                client("XGROUP", "CREATE", key, "h", "3-1", "ENTRIESREAD", 3)
+                client("XREADGROUP", "GROUP", "g", "a", "COUNT", 4, "STREAMS", key, ">")
+                client("XREADGROUP", "GROUP", "h", "b", "STREAMS", key, ">")
+            client("XDEL", "some", "2-1", "4-1")
+            client("XDEL", "none", *["%d-1" % i for i in range(1, 7)])
+            client("XTRIM", "trimmed", "MAXLEN", 2)
+            client("XADD", "empty", "MAXLEN", 0, "9-9", "f", "v")
+            client("XGROUP", "CREATE", "never", "g", 0, "MKSTREAM")
+            assert client("SAVE") == "OK"
+            before = rdb_manifest.read_server(client, [0], field_expiry=False)
+        path = pathlib.Path(server.directory, "dump.rdb")
+        held, _ = piped(run("export", path, "--format", "resp").stdout)
+    finally:
+        server.stop()
+    before, held = seen_by_redis_7_0(before), seen_by_redis_7_0(held)
+    assert len(before) == 5
+    # Trimming leaves no highest deleted id, and commands cannot but delete what is pending.
+    trimmed = rdb_manifest.name_of(rdb_manifest.packed(b"trimmed"))
+    assert held[0, trimmed][2].pop("deleted") == "4-1"
+    assert before[0, trimmed][2].pop("deleted") == "0-0"
+    assert rdb_manifest.differences(held, before) == []
 
 
 # ---- convert -------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 // Keys as the commands that make them anew, in RESP, for redis-cli --pipe. A collection is several
 // commands, each of at most CHUNK_ITEMS elements and about CHUNK_BYTES; expiry comes last. Streams
 // are rebuilt as Redis's append-only file does it: XADD, XSETID, XGROUP, XCLAIM for what is
-// pending. Commands of Redis 7.0 are used, and HPEXPIREAT (7.4) where fields expire. Main thread.
+// pending, with a way to have what was deleted pending. Commands of Redis 7.0 are used, and HPEXPIREAT (7.4) where fields expire. Main thread.
 // Invariant: a command is counted while it is made and written as a whole.
 #include "engine/base/alloc.h"
 #include "engine/types/t_hash.h"
@@ -160,24 +160,55 @@ static bool export_hash(struct export_resp *x, const struct entry *e) {
     return value_part_expire_ms(entry_value(e)) < 0 || export_field_expiry(x, e);
 }
 
-static bool export_stream_entries(struct export_resp *x, const struct entry *e,
-                                  const struct stream *s) {
-    struct tstream_iterator it;
-    begin_with(x, "XADD", entry_key(e));
-    if (s->length == 0) {
-        // Nothing makes an empty stream but adding and trimming.
-        struct stream_id id = s->last;
-        if (stream_id_is_zero(id)) id.seq = 1;
-        arg_text(x, "MAXLEN");
-        arg_i64(x, 0);
-        arg_id(x, id);
+// Entries that are pending but were deleted: no command makes them pending, unless they are there
+// at the time. So they are added, with what they are not known to have had, and deleted in the end.
+static char ghost[1];
+
+static struct idmap find_ghosts(const struct stream *s) {
+    struct idmap ghosts = {0};
+    for (uint32_t i = 0; i < s->groups.count; i++) {
+        const struct stream_group *g = tstream_group_at(s, i);
+        for (struct idmap_place p = idmap_first(&g->pending); p.leaf != NULL; idmap_next(&p)) {
+            struct stream_id id = idmap_at(p)->id;
+            if (!tstream_has(s, id)) idmap_add(&ghosts, id, ghost);
+        }
+    }
+    return ghosts;
+}
+
+/** Adds those ghosts that come before an entry. */
+static bool export_ghosts(struct export_resp *x, struct idmap_place *at, struct stream_id before) {
+    for (; at->leaf != NULL && stream_id_less(idmap_at(*at)->id, before); idmap_next(at)) {
+        arg_id(x, idmap_at(*at)->id);
         arg_text(x, "x");
         arg_text(x, "y");
-        return send(x);
+        if (!send(x)) return false;
     }
+    return true;
+}
+
+/** Nothing makes an empty stream but adding and trimming. */
+static bool export_no_entries(struct export_resp *x, const struct stream *s) {
+    struct stream_id id = s->last;
+    if (stream_id_is_zero(id)) id.seq = 1;
+    arg_text(x, "MAXLEN");
+    arg_i64(x, 0);
+    arg_id(x, id);
+    arg_text(x, "x");
+    arg_text(x, "y");
+    return send(x);
+}
+
+static bool export_stream_entries(struct export_resp *x, const struct entry *e,
+                                  const struct stream *s, const struct idmap *ghosts) {
+    struct tstream_iterator it;
+    struct idmap_place at = idmap_first(ghosts);
+    begin_with(x, "XADD", entry_key(e));
+    if (s->length + ghosts->count == 0) return export_no_entries(x, s);
     tstream_iterate(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     while (tstream_next(&it)) {
         struct stream_entry entry = it.entry;
+        if (!export_ghosts(x, &at, entry.id)) return false;
         arg_id(x, entry.id);
         while (entry.left > 0) {
             const uint8_t *field, *value;
@@ -190,7 +221,7 @@ static bool export_stream_entries(struct export_resp *x, const struct entry *e,
         }
         if (!send(x)) return false;
     }
-    return true;
+    return export_ghosts(x, &at, STREAM_ID_MAX);
 }
 
 static bool export_pending(struct export_resp *x, struct slice key, const struct stream_group *g) {
@@ -236,20 +267,40 @@ static bool export_group(struct export_resp *x, struct slice key, const struct s
     return export_pending(x, key, g);
 }
 
-static bool export_stream(struct export_resp *x, const struct entry *e) {
-    const struct stream *s = tstream_of(entry_value(e));
-    if (!export_stream_entries(x, e, s)) return false;
-    begin_with(x, "XSETID", entry_key(e));
+static bool export_stream_state(struct export_resp *x, struct slice key, const struct stream *s,
+                                uint64_t entries_added) {
+    begin_with(x, "XSETID", key);
     arg_id(x, s->last);
     arg_text(x, "ENTRIESADDED");
-    arg_u64(x, s->entries_added);
+    arg_u64(x, entries_added);
     arg_text(x, "MAXDELETEDID");
     arg_id(x, s->max_deleted);
-    if (!send(x)) return false;
-    for (uint32_t i = 0; i < s->groups.count; i++) {
-        if (!export_group(x, entry_key(e), tstream_group_at(s, i))) return false;
+    return send(x);
+}
+
+/** Deletes the ghosts, which changes what the stream says of itself. */
+static bool delete_ghosts(struct export_resp *x, struct slice key, const struct stream *s,
+                          const struct idmap *ghosts) {
+    begin_with(x, "XDEL", key);
+    for (struct idmap_place p = idmap_first(ghosts); p.leaf != NULL; idmap_next(&p)) {
+        arg_id(x, idmap_at(p)->id);
+        if (!send_full(x)) return false;
     }
-    return true;
+    return send_rest(x) && export_stream_state(x, key, s, s->entries_added);
+}
+
+static bool export_stream(struct export_resp *x, const struct entry *e) {
+    const struct stream *s = tstream_of(entry_value(e));
+    struct idmap ghosts = find_ghosts(s);
+    uint64_t all = s->length + ghosts.count;
+    uint64_t added = s->entries_added > all ? s->entries_added : all;
+    bool ok =
+        export_stream_entries(x, e, s, &ghosts) && export_stream_state(x, entry_key(e), s, added);
+    for (uint32_t i = 0; ok && i < s->groups.count; i++)
+        ok = export_group(x, entry_key(e), tstream_group_at(s, i));
+    if (ok && ghosts.count > 0) ok = delete_ghosts(x, entry_key(e), s, &ghosts);
+    idmap_fini(&ghosts, NULL);
+    return ok;
 }
 
 static bool export_value(struct export_resp *x, const struct entry *e) {

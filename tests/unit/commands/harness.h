@@ -232,6 +232,7 @@ static inline void harness_init(struct harness *h, uint32_t nshards) {
     h->settings.proto_max_bulk_len = INT64_C(512) * 1024 * 1024;
     h->settings.lfu_log_factor = 10;
     h->settings.lfu_decay_time = 1;
+    h->settings.rdb_compression = true;
     h->settings.limits = value_default_limits;
     h->proto = 2;
     h->now_ms = HARNESS_START_MS;

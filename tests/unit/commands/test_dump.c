@@ -158,6 +158,30 @@ static void test_fields_that_expire(void **state) {
     buf_free(&payload);
 }
 
+static void test_settings(void **state) {
+    struct harness *h = *state;
+    EXPECT(h, ":1\r\n", "hset k f aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    struct buf packed = dump(h, "k");
+    h->settings.rdb_compression = false;
+    struct buf plain = dump(h, "k");
+    assert_true(plain.len > packed.len + 30);
+    for (int version = 9; version <= 12; version++) {
+        h->settings.rdb_version = version;
+        struct buf payload = dump(h, "k");
+        assert_int_equal(payload.p[payload.len - 10], version);
+        assert_int_equal(payload.p[0], version == 9 ? RDB_HASH_ZIPLIST : RDB_HASH_LISTPACK);
+        check_round_trip(h, true);
+        buf_free(&payload);
+    }
+    EXPECT(h, "*1\r\n:1\r\n", "hexpire k 100 fields 1 f");
+    check_round_trip(h, true);
+    h->settings.rdb_version = 11;
+    EXPECT(h, "-ERR hash field expiration cannot be expressed in RDB version 11 (rdb-version)\r\n",
+           "dump k");
+    buf_free(&packed);
+    buf_free(&plain);
+}
+
 // ---- frames ------------------------------------------------------------------------------------
 
 static const char wrong[] = "-ERR DUMP payload version or checksum are wrong\r\n";
@@ -374,6 +398,7 @@ int main(void) {
         TEST(test_round_trips),
         TEST(test_round_trips_of_large_values),
         TEST(test_fields_that_expire),
+        TEST(test_settings),
         TEST(test_frames),
         TEST(test_bad_data),
         TEST(test_damaged),
