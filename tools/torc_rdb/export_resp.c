@@ -3,8 +3,9 @@
 // Keys as the commands that make them anew, in RESP, for redis-cli --pipe. A collection is several
 // commands, each of at most CHUNK_ITEMS elements and about CHUNK_BYTES; expiry comes last. Streams
 // are rebuilt as Redis's append-only file does it: XADD, XSETID, XGROUP, XCLAIM for what is
-// pending, with a way to have what was deleted pending. Commands of Redis 7.0 are used, and HPEXPIREAT (7.4) where fields expire. Main thread.
-// Invariant: a command is counted while it is made and written as a whole.
+// pending, with a way to have what was deleted pending. Commands of Redis 7.0 are used, and
+// HPEXPIREAT (7.4) where fields expire. Main thread. Invariant: a command is counted while it is
+// made and written as a whole.
 #include "engine/base/alloc.h"
 #include "engine/types/t_hash.h"
 #include "engine/types/t_list.h"
