@@ -39,7 +39,7 @@ static void *field(const struct config *c, const struct config__row *row) {
 
 static bool holds_string(const struct config__row *row) {
     if ((row->flags & CONFIG__INERT) != 0) return false;
-    return row->kind == CONFIG__STRING || row->kind == CONFIG__DIR;
+    return row->kind == CONFIG__STRING || row->kind == CONFIG__DIR || row->kind == CONFIG__WORDS;
 }
 
 static void set_string(char **at, struct slice text) {
@@ -279,7 +279,8 @@ static void store_normal(struct config *c, const struct config__row *row, struct
         break;
     case CONFIG__ENUM: *(int *)field(c, row) = parse_enum(row, text, NULL); break;
     case CONFIG__STRING:
-    case CONFIG__DIR: set_string(field(c, row), text); break;
+    case CONFIG__DIR:
+    case CONFIG__WORDS: set_string(field(c, row), text); break;
     default: ok = false; break;
     }
     ASSERT(ok);
@@ -324,14 +325,14 @@ void config__print(const struct config *c, const struct config__row *row, struct
     case CONFIG__OCTAL: print_number(row, *(int64_t *)field(c, row), out); break;
     case CONFIG__ENUM: buf_append_text(out, row->words[*(int *)field(c, row)]); break;
     case CONFIG__STRING:
-    case CONFIG__DIR: buf_append_text(out, *(char **)field(c, row)); break;
+    case CONFIG__DIR:
+    case CONFIG__WORDS: buf_append_text(out, *(char **)field(c, row)); break;
     case CONFIG__BIND:
         for (int i = 0; i < c->bind_count; i++) {
             buf_printf(out, "%s%s", i > 0 ? " " : "", c->bind[i]);
         }
         break;
     case CONFIG__OUTPUT_LIMIT: print_output_limits(c, out); break;
-    case CONFIG__WORDS: ASSERT(!"a row of words has no field");
     }
 }
 

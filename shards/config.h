@@ -64,12 +64,19 @@ struct config {
     int maxmemory_policy; // enum config_maxmemory_policy (decides LRU or LFU access information)
     int64_t maxmemory_samples, maxmemory_eviction_tenacity;
     int64_t lfu_log_factor, lfu_decay_time;
-    struct value_limits limits;   // of the compact encodings
-    int enable_debug_command;     // enum config_enable: no, yes, local
-    int enable_protected_configs; // enum config_enable: who may CONFIG SET dir
-    bool active_expire;           // not a directive: DEBUG SET-ACTIVE-EXPIRE
+    char *save; // pairs of numbers, see config_save.h
+    bool stop_writes_on_bgsave_error, rdbcompression, rdbchecksum, rdb_save_incremental_fsync;
+    int rdb_version; // enum config_rdb_version
+    char *snapshot_cron;
+    int64_t snapshot_keep;
+    char *shutdown_on_sigint, *shutdown_on_sigterm; // words, see config_save.h
+    struct value_limits limits;                     // of the compact encodings
+    int enable_debug_command;                       // enum config_enable: no, yes, local
+    int enable_protected_configs;                   // enum config_enable: who may CONFIG SET dir
+    bool active_expire;                             // not a directive: DEBUG SET-ACTIVE-EXPIRE
     // Bookkeeping.
-    char *file; // absolute path of the configuration file, or ""
+    bool save_given; // by a line of the configuration: further lines add to it
+    char *file;      // absolute path of the configuration file, or ""
     _Atomic int references;
 };
 
@@ -87,7 +94,19 @@ enum config_maxmemory_policy {
     CONFIG_NOEVICTION
 };
 enum config_unknown { CONFIG_UNKNOWN_REFUSE, CONFIG_UNKNOWN_SKIP };
+enum config_rdb_version {
+    CONFIG_RDB_AUTO,
+    CONFIG_RDB_9,
+    CONFIG_RDB_10,
+    CONFIG_RDB_11,
+    CONFIG_RDB_12
+};
 enum config_enable { CONFIG_ENABLE_NO, CONFIG_ENABLE_YES, CONFIG_ENABLE_LOCAL };
+
+/** The number that `rdb-version` stands for; 0: auto. */
+static inline int config_rdb_version(const struct config *c) {
+    return c->rdb_version == CONFIG_RDB_AUTO ? 0 : c->rdb_version - CONFIG_RDB_9 + 9;
+}
 
 /** All defaults. One reference, the caller's. */
 struct config *config_new(void);

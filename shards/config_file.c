@@ -133,11 +133,31 @@ static bool apply_inert(struct reader *r, struct slice line, const struct config
     return ok;
 }
 
+// Assigns the words behind those that lines before have given: several lines are one long one.
+static bool add_words(struct config *c, const struct config__row *row, const struct slice *words,
+                      size_t count, struct buf *reason) {
+    struct buf text = {0};
+    bool empty = count == 0 || (count == 1 && words[0].n == 0);
+    if (c->save_given && !empty) config__print(c, row, &text);
+    for (size_t i = 0; i < count && !empty; i++) {
+        if (text.len > 0) buf_append_char(&text, ' ');
+        buf_append(&text, words[i].p, words[i].n);
+    }
+    struct config__words all;
+    config__split_spaces(slice_of(text.p, text.len), &all);
+    bool ok = config__assign(c, row, all.items, all.count, reason);
+    if (ok) c->save_given = true;
+    config__words_free(&all);
+    buf_free(&text);
+    return ok;
+}
+
 static bool apply_words(struct reader *r, struct slice line, const struct config__row *row,
                         const struct slice *words, size_t count) {
     if ((row->flags & CONFIG__INERT) != 0) return apply_inert(r, line, row, words, count);
     struct buf reason = {0};
-    bool ok = config__assign(r->c, row, words, count, &reason);
+    bool ok = (row->flags & CONFIG__ADDS) != 0 ? add_words(r->c, row, words, count, &reason)
+                                               : config__assign(r->c, row, words, count, &reason);
     if (!ok) {
         buf_append_char(&reason, '\0');
         refuse(r, line, reason.p);

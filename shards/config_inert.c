@@ -15,7 +15,6 @@ static const char *const oom_words[] = {"no", "yes", "relative", "absolute", NUL
 static const char *const supervised_words[] = {"upstart", "systemd", "auto", "no", NULL};
 static const char *const facility_words[] = {"user",   "local0", "local1", "local2", "local3",
                                              "local4", "local5", "local6", "local7", NULL};
-static const char *const shutdown_words[] = {"default", "save", "nosave", "now", "force", NULL};
 static const char *const sanitize_words[] = {"no", "yes", "clients", NULL};
 static const char *const fsync_words[] = {"everysec", "always", "no", NULL};
 static const char *const diskless_load_words[] = {"disabled", "on-empty-db", "swapdb", NULL};
@@ -30,17 +29,6 @@ static bool fail(struct buf *error, const char *reason) {
 
 static bool is_empty_value(const struct slice *words, size_t count) {
     return count == 0 || (count == 1 && words[0].n == 0);
-}
-
-// Pairs of seconds and changes.
-static bool check_save(const struct slice *words, size_t count, struct buf *error) {
-    if (is_empty_value(words, count)) return true;
-    bool ok = count % 2 == 0;
-    for (size_t i = 0; ok && i < count; i++) {
-        int64_t value;
-        ok = num_parse_i64(words[i], &value) && value >= (i % 2 == 0 ? 1 : 0);
-    }
-    return ok || fail(error, "Invalid save parameters");
 }
 
 static bool check_oom_values(const struct slice *words, size_t count, struct buf *error) {
@@ -71,27 +59,6 @@ static bool check_percentiles(const struct slice *words, size_t count, struct bu
     return true;
 }
 
-static bool check_shutdown(const struct slice *words, size_t count, struct buf *error) {
-    bool save = false, nosave = false, ok = count > 0;
-    for (size_t i = 0; i < count; i++) {
-        bool known = false;
-        for (const char *const *word = shutdown_words; *word != NULL; word++) {
-            known |= slice_is(words[i], *word);
-        }
-        ok = ok && known;
-        save |= slice_is(words[i], "save");
-        nosave |= slice_is(words[i], "nosave");
-    }
-    if (!ok) {
-        return fail(error,
-                    "argument(s) must be one of the following: default, save, nosave, now, force");
-    }
-    if (save && nosave) {
-        return fail(error, "shutdown options SAVE and NOSAVE can't be used simultaneously");
-    }
-    return true;
-}
-
 static bool check_replicaof(const struct slice *words, size_t count, struct buf *error) {
     if (count != 2) return fail(error, "wrong number of arguments");
     if (slice_is(words[0], "no") && slice_is(words[1], "one")) return true;
@@ -118,7 +85,7 @@ static bool check_events(const struct slice *words, size_t count, struct buf *er
     return true;
 }
 
-#define NO_FILES           "torc writes no snapshot and no append-only file"
+#define NO_FILES           "torc writes no append-only file"
 #define NO_REPLICATION     "torc does not replicate"
 #define NO_CLUSTER         "torc is no node of a Redis Cluster; see shard-ports"
 #define NO_TLS             "torc does not speak TLS"
@@ -188,19 +155,11 @@ static const struct config__row rows[] = {
     INERT(BOOL, "crash-log-enabled", "no", 0, "a crash is left to the system"),
     INERT(BOOL, "crash-memcheck-enabled", "no", 0, "a crash is left to the system"),
     INERT(NUMBER, "shutdown-timeout", "10", 0, NO_REPLICATION, RANGE(0, INT32_MAX)),
-    INERT(WORDS, "shutdown-on-sigint", "default", CONFIG__MULTI, NO_FILES, .check = check_shutdown),
-    INERT(WORDS, "shutdown-on-sigterm", "default", CONFIG__MULTI, NO_FILES,
-          .check = check_shutdown),
     INERT(STRING, "locale-collate", "", 0, "nothing in torc compares by locale"),
     INERT(STRING, "ignore-warnings", "", 0, "torc has no such warnings"),
     INERT(STRING, "bind-source-addr", "", 0, "torc opens no connections"),
     INERT(NUMBER, "socket-mark-id", "0", CONFIG__IMMUTABLE, "sockets are not marked",
           RANGE(0, UINT32_MAX)),
-    INERT(WORDS, "save", "", CONFIG__MULTI, NO_FILES, .check = check_save),
-    INERT(BOOL, "stop-writes-on-bgsave-error", "yes", 0, NO_FILES),
-    INERT(BOOL, "rdbcompression", "yes", 0, NO_FILES),
-    INERT(BOOL, "rdb-save-incremental-fsync", "yes", 0, NO_FILES),
-    INERT(BOOL, "rdbchecksum", "yes", CONFIG__IMMUTABLE, NO_FILES),
     INERT(ENUM, "sanitize-dump-payload", "no", 0, "payloads of RESTORE are always checked",
           .words = sanitize_words),
     INERT(BOOL, "appendonly", "no", 0, NO_FILES),

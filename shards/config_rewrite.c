@@ -157,6 +157,8 @@ static void rewrite_row(struct draft *d, const struct config *c, const struct co
         append_memory(&text, *(const int64_t *)((const char *)c + row->offset));
     } else if (row->kind == CONFIG__BIND) {
         append_bind(&text, c);
+    } else if (row->kind == CONFIG__WORDS && now.n == 0) {
+        buf_append_text(&text, "\"\"");
     } else {
         buf_append(&text, now.p, now.n);
     }

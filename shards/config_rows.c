@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shards/config_rows.h"
+#include "shards/config_save.h"
 
 static const char *const io_backend_words[] = {"auto", "io_uring", "epoll", NULL};
 static const char *const pipeline_order_words[] = {"strict", "relaxed", NULL};
@@ -19,6 +20,8 @@ static const char *const unknown_words[] = {"refuse", "skip", NULL};
 static const char *const policy_words[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                            "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
                                            "allkeys-random", "noeviction",   NULL};
+
+static const char *const rdb_version_words[] = {"auto", "9", "10", "11", "12", NULL};
 
 static const char *const endpoint_words[] = {"ip", "hostname", "unknown-endpoint", NULL};
 
@@ -36,13 +39,6 @@ static bool check_host(struct slice text, const char *others, const char *length
         if (!is_letter_or_digit(text.p[i]) && strchr(others, text.p[i]) == NULL) wrong = text_error;
     if (wrong != NULL) buf_append_text(error, wrong);
     return wrong == NULL;
-}
-
-static bool check_base_name(const struct slice *words, size_t count, struct buf *error) {
-    ASSERT(count == 1);
-    if (memchr(words[0].p, '/', words[0].n) == NULL) return true;
-    buf_append_text(error, "dbfilename can't be a path, just a filename");
-    return false;
 }
 
 static bool check_announced_hostname(const struct slice *words, size_t count, struct buf *error) {
@@ -129,13 +125,44 @@ static const struct config__row rows[] = {
     ACTED(STRING, "logfile", "", CONFIG__IMMUTABLE, logfile,
           "file to log to; empty: standard output"),
     ACTED(ENUM, "loglevel", "notice", 0, loglevel, "how much is logged", .words = loglevel_words),
-    ACTED(DIR, "dir", ".", CONFIG__PROTECTED, dir, "working directory"),
+    ACTED(DIR, "dir", ".", CONFIG__PROTECTED, dir, "working directory; snapshots are written here"),
     ACTED(STRING, "dbfilename", "dump.rdb", CONFIG__PROTECTED, dbfilename,
-          "file in dir that is loaded at the start", .check = check_base_name),
+          "file of the snapshot, in dir; it is loaded at the start",
+          .check = config__check_base_name),
     ACTED(ENUM, "rdb-unknown", "refuse", CONFIG__OWN, rdb_unknown,
           "what becomes of a file that holds functions, values of modules or of types that torc "
           "does not know; skip: the rest is loaded, and the log says what was left out",
           .words = unknown_words),
+    ACTED(WORDS, "save", "3600 1 300 100 60 10000", CONFIG__MULTI | CONFIG__ADDS, save,
+          "seconds and changes: a snapshot is made when there are that many changes and the last "
+          "one is older; several pairs, or lines; empty: none are made, neither at the end",
+          .check = config__check_save),
+    ACTED(BOOL, "stop-writes-on-bgsave-error", "yes", 0, stop_writes_on_bgsave_error,
+          "with save points: after a snapshot has failed, writes are refused until one succeeds"),
+    ACTED(BOOL, "rdbcompression", "yes", 0, rdbcompression, "compress strings in snapshots"),
+    ACTED(BOOL, "rdbchecksum", "yes", CONFIG__IMMUTABLE, rdbchecksum,
+          "snapshots end with a checksum"),
+    ACTED(BOOL, "rdb-save-incremental-fsync", "yes", 0, rdb_save_incremental_fsync,
+          "bring a snapshot to the disk step by step while it is written"),
+    ACTED(
+        ENUM, "rdb-version", "auto", CONFIG__OWN, rdb_version,
+        "version of the RDB format in snapshots: 9 (Redis 5), 10 (7.0), 11 (7.2), 12 (7.4); auto: "
+        "11, but 12 when fields of hashes expire, which none before can express",
+        .words = rdb_version_words),
+    ACTED(WORDS, "snapshot-cron", "", CONFIG__MULTI | CONFIG__OWN, snapshot_cron,
+          "snapshots by the clock, in cron's syntax (minute hour day month weekday, or @daily and "
+          "its like), local time; empty: none",
+          .check = config__check_cron),
+    ACTED(NUMBER, "snapshot-keep", "0", CONFIG__OWN, snapshot_keep,
+          "keep so many of the snapshots by the clock beside dbfilename, under dated names "
+          "(dump-YYYYMMDD-HHMMSS.rdb); older ones are removed. 0: no dated names",
+          RANGE(0, INT32_MAX)),
+    ACTED(WORDS, "shutdown-on-sigint", "default", CONFIG__MULTI, shutdown_on_sigint,
+          "how SIGINT ends the server: default (as SHUTDOWN without words), save, nosave, now, "
+          "force",
+          .check = config__check_shutdown),
+    ACTED(WORDS, "shutdown-on-sigterm", "default", CONFIG__MULTI, shutdown_on_sigterm,
+          "the same for SIGTERM", .check = config__check_shutdown),
     ACTED(BOOL, "always-show-logo", "no", CONFIG__IMMUTABLE, always_show_logo,
           "show the logo at the start also when the log is not a terminal"),
     ACTED(NUMBER, "hz", "10", CONFIG__HZ, hz,

@@ -25,7 +25,7 @@ enum config__kind {
     CONFIG__DIR,          // an existing directory, kept as an absolute path
     CONFIG__BIND,         // several addresses
     CONFIG__OUTPUT_LIMIT, // class, hard, soft, seconds; repeated
-    CONFIG__WORDS,        // several words that only row->check understands; inert rows only
+    CONFIG__WORDS,        // several words that only row->check understands; the field is a char *
 };
 
 enum config__flag {
@@ -39,6 +39,7 @@ enum config__flag {
     CONFIG__PERCENT = 1 << 7,   // a percentage is a value, too
     CONFIG__ABSENT = 1 << 8,    // an empty value is written by leaving the directive out
     CONFIG__HZ = 1 << 9,        // any number is taken and then brought into the range of hz
+    CONFIG__ADDS = 1 << 10,     // lines of a file add up; the first one replaces the default
 };
 
 struct config__row {

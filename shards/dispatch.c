@@ -17,6 +17,7 @@
 #include "shards/multi.h"
 #include "shards/request.h"
 #include "shards/session.h"
+#include "shards/snapshots.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
 
@@ -33,7 +34,7 @@ static void reply_now(struct connection *conn, const char *error) {
 static void refuse(struct connection *conn, const struct command *spec, const char *error) {
     if (spec) conn->shard->stats.by_command[spec->id].rejected++;
     if (spec && strcmp(spec->full_name, "exec") == 0) {
-        char text[256];
+        char text[512];
         snprintf(text, sizeof text, "EXECABORT Transaction discarded because of: %s", error);
         if (conn->in_multi) multi_discard(conn);
         reply_now(conn, text);
@@ -278,12 +279,22 @@ static void run_over_keys(struct connection *conn, const struct parsed *p) {
     run_here(conn, p, at);
 }
 
+static bool is_exec_of_writes(const struct connection *conn, const struct command *spec) {
+    return conn->in_multi && strcmp(spec->name, "exec") == 0 && multi_writes(conn->multi);
+}
+
 static bool is_paused(const struct connection *conn, const struct command *spec) {
     const struct shard *s = conn->shard;
-    if (s->pause_until_ms <= s->now_ms) return false;
-    if (!s->pause_writes_only) return true;
-    if (spec->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) return true;
-    return conn->in_multi && strcmp(spec->name, "exec") == 0 && multi_writes(conn->multi);
+    bool paused = s->pause_until_ms > s->now_ms;
+    if (!paused && !(s->gates & GATE_LEAVING)) return false;
+    if (paused && !s->pause_writes_only) return true;
+    return (spec->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) || is_exec_of_writes(conn, spec);
+}
+
+/** Whether the command must not run because snapshots fail: Redis's rule. */
+static bool needs_disk(const struct connection *conn, const struct command *spec) {
+    return (spec->flags & COMMAND_WRITE) || strcmp(spec->full_name, "ping") == 0 ||
+           is_exec_of_writes(conn, spec);
 }
 
 /** In RESP2, what a subscribed client is sent could be taken for replies: it gets few. */
@@ -396,6 +407,10 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     if (unlikely(s->gates & GATE_LOADING) && !is_for_loading(conn, spec)) return true;
     if (unlikely(conn->cmd_flags & CMD_CTX_SUBSCRIBED) && !may_run_subscribed(spec)) {
         refuse_subscribed(conn, spec);
+        return true;
+    }
+    if (unlikely(s->gates & GATE_DISK) && needs_disk(conn, spec)) {
+        refuse(conn, spec, snapshots_misconf);
         return true;
     }
     bool several = p->shard == SHARD_SEVERAL;

@@ -40,6 +40,8 @@ enum message_kind {
     MESSAGE_PUBSUB,     // struct pubsub_leg: do it at the home of its channels
     MESSAGE_FANOUT,     // struct fanout_leg: run it
     MESSAGE_FANNED,     // struct fanout_leg: has run
+    MESSAGE_ASK,        // struct snapshot_ask: do it, then answer
+    MESSAGE_ANSWER,     // struct snapshot_ask: it has been answered
     MESSAGE_CONNECTION, // struct accepted: a connection to adopt
     MESSAGE_SNAPSHOT,   // struct snapshot_share: it has come to its end
     MESSAGE_KINDS

@@ -21,6 +21,7 @@
 #include "engine/base/random.h"
 #include "engine/encoding/hashtable.h"
 #include "net/listener.h"
+#include "persistence/snapshot_names.h"
 #include "shards/cluster.h"
 #include "shards/cpus.h"
 #include "shards/lazyfree.h"
@@ -28,6 +29,7 @@
 #include "shards/loop.h"
 #include "shards/migrate.h"
 #include "shards/session.h"
+#include "shards/snapshots.h"
 
 #define RESERVED_FDS 96 // beside clients: listeners, rings, eventfds, log
 
@@ -122,7 +124,7 @@ static void make_run_id(char out[41]) {
     for (int i = 0; i < 20; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/** SHUTDOWN: the main thread does what it does for SIGTERM. */
+/** Nothing is left to do before the end: wakes the main thread, which waits for a signal. */
 static void on_shutdown(struct fleet *fleet) {
     (void)fleet;
     kill(getpid(), SIGTERM);
@@ -140,6 +142,7 @@ static void make_fleet(struct server *sv) {
     sv->fleet = fleet_new(sv->nshards, seeds[0], run_id, clock_wall_us());
     sv->fleet->clock_ns = clock_monotonic_ns;
     sv->fleet->on_shutdown = on_shutdown;
+    sv->fleet->snapshots = snapshots_new(sv->fleet);
     sv->loops = mem_calloc(sv->nshards * sizeof *sv->loops);
     int *cpus = mem_calloc(SHARD_MAX * sizeof *cpus);
     uint32_t allowed = (uint32_t)cpus_allowed(cpus, SHARD_MAX);
@@ -253,14 +256,26 @@ static bool start_threads(struct server *sv) {
     return good;
 }
 
+/** Ctrl+C for a second time: at once, without the snapshot that is being made. */
+static _Noreturn void end_at_once(void) {
+    char name[SNAPSHOT_TEMPORARY_MAX];
+    log_line(LOG_WARN, "Received SIGINT again: ending at once, without saving");
+    snapshot_temporary_name(name);
+    (void)unlink(name); // the working directory is `dir`
+    _exit(1);
+}
+
+/** Returns when the server may end: a signal asks for it first, then the snapshots agree. */
 static void wait_for_signal(const struct server *sv, const sigset_t *signals) {
+    struct fleet *fleet = sv->fleet;
     int number;
     while (sigwait(signals, &number) == 0) {
+        if (atomic_load(&fleet->leaving) || atomic_load(&fleet->unloaded)) return;
         if (number == SIGHUP) continue; // as Redis: a closed terminal does not end a server
-        if (atomic_load(&sv->fleet->unloaded)) return;
-        log_line(LOG_NOTICE, "Received %s, shutting down",
-                 number == SIGINT ? "SIGINT" : "SIGTERM or SHUTDOWN");
-        return;
+        bool saving = (atomic_load(&fleet->gates) & GATE_LEAVING) != 0;
+        if (saving && number == SIGINT) end_at_once();
+        log_line(LOG_NOTICE, "Received %s, shutting down", number == SIGINT ? "SIGINT" : "SIGTERM");
+        snapshots_signal(fleet, number);
     }
 }
 
@@ -314,6 +329,15 @@ static void log_notices(const struct config_notices *n) {
     buf_free(&harmless);
 }
 
+/** Temporary files that servers before this one could not finish. */
+static void remove_leftovers(const struct config *c) {
+    struct buf names = {0};
+    if (snapshot_remove_leftovers(c->dir, &names) > 0)
+        log_line(LOG_NOTICE, "Removed what snapshots that were broken off have left in %s: %.*s",
+                 c->dir, (int)names.len, names.p);
+    buf_free(&names);
+}
+
 static int serve(struct server *sv, const sigset_t *signals) {
     make_fleet(sv);
     int status = 1;
@@ -322,6 +346,7 @@ static int serve(struct server *sv, const sigset_t *signals) {
     } else if (lazyfree_start() < 0) {
         log_line(LOG_WARN, "Can't start the freeing thread");
     } else {
+        remove_leftovers(sv->config);
         bool good = start_threads(sv);
         if (good) {
             mem_publish(0);
@@ -334,6 +359,7 @@ static int serve(struct server *sv, const sigset_t *signals) {
         lazyfree_stop();
     }
     for (uint32_t i = 0; i < sv->nshards; i++) listener_close(&sv->loops[i].own_port);
+    snapshots_free(sv->fleet->snapshots);
     fleet_free(sv->fleet);
     mem_free(sv->loops);
     return status;
@@ -362,6 +388,7 @@ int server_run(struct config *config, const struct config_notices *notices) {
     pthread_sigmask(SIG_BLOCK, &signals,
                     NULL); // inherited by all threads: only this one waits for them
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of the write
     log_notices(notices);
     session_bind();
     fit_descriptors(config);

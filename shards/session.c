@@ -41,6 +41,8 @@ static const struct session_handler handlers[] = {
     {"pubsub|numsub", pubsub_numsub, true, false},
     {"pubsub|shardchannels", pubsub_shardchannels, true, false},
     {"pubsub|shardnumsub", pubsub_shardnumsub, true, false},
+    {"bgsave", session_bgsave, true, false},
+    {"save", session_save, true, false},
     {"lastsave", session_lastsave, false, false},
     {"shutdown", session_shutdown, true, false},
     {"info", session_info, true, false},

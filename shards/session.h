@@ -42,7 +42,8 @@ void session_run(struct connection *conn, const struct session_handler *handler,
 
 // session.c
 session_fn session_auth, session_hello, session_select, session_reset, session_quit;
-session_fn session_wait, session_lastsave, session_shutdown;
+// session_server.c, session_save.c
+session_fn session_wait, session_bgsave, session_save, session_lastsave, session_shutdown;
 // migrate.c
 session_fn session_migrate;
 // multi.c

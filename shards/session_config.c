@@ -17,6 +17,7 @@
 #include "shards/fanout.h"
 #include "shards/session.h"
 #include "shards/session_shared.h"
+#include "shards/snapshots.h"
 
 // ---- get ---------------------------------------------------------------------------------------
 
@@ -131,6 +132,7 @@ static void run_resetstat(struct shard *s, struct fanout_leg *leg) {
     s->summary.expired_fields = 0;
     s->eviction.exceeded_total_ns = 0;
     s->summary.reset = true;
+    if (s->id == 0) snapshots_reset_statistics(s->fleet);
     if (!s->intents.lent) summary_update(s);
 }
 

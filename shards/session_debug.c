@@ -14,6 +14,7 @@
 #include "shards/fanout.h"
 #include "shards/session.h"
 #include "shards/session_shared.h"
+#include "shards/snapshots.h"
 
 static const char *const help[] = {
     "CHANGE-REPL-ID",
@@ -40,6 +41,8 @@ static const char *const help[] = {
     "    MERGE: keys of the file replace those that are there.",
     "SET-ACTIVE-EXPIRE (0|1)",
     "    Whether expired keys are looked for in the background.",
+    "SNAPSHOT-DUE",
+    "    Act as if the next time of snapshot-cron had come.",
     "SLEEP <seconds>",
     "    Let all shards sleep for that time; decimals allowed.",
     "STRINGMATCH-LEN <pattern> <text>",
@@ -125,6 +128,11 @@ void session_debug(struct session_call *call) {
         set_plain_min(call);
     } else if (slice_is(word, "reload")) {
         session__debug_reload(call);
+    } else if (call->argc == 2 && slice_is(word, "snapshot-due")) {
+        if (snapshots_hasten(call->connection->shard->fleet))
+            reply_ok(call->reply);
+        else
+            reply_error(call->reply, "ERR there is no snapshot-cron");
     } else if (session__debug_keys(call)) {
         return;
     } else if (call->argc == 2 && slice_is(word, "change-repl-id")) {

@@ -14,6 +14,7 @@
 #include "shards/multi.h"
 #include "shards/session.h"
 #include "shards/session_shared.h"
+#include "shards/snapshots.h"
 #include "shards/transaction.h"
 
 struct reload {
@@ -90,6 +91,12 @@ static void begin(struct transaction *t, void *context) {
     buf_free(&path);
 }
 
+static void start(struct connection *conn, void *context) {
+    struct transaction *t = transaction_new(conn, true, conn->db, begin, context);
+    transaction_add_whole(t, UINT32_MAX);
+    transaction_start(t);
+}
+
 void session__debug_reload(struct session_call *call) {
     struct connection *conn = call->connection;
     struct reload how = {.connection = conn, .save = true, .flush = true};
@@ -112,14 +119,14 @@ void session__debug_reload(struct session_call *call) {
         reply_error(call->reply, "ERR DEBUG RELOAD is about all shards: use the plain port");
     } else if (loading_is_on(conn->shard->fleet)) {
         reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
-    } else if (how.save) {
-        reply_error(call->reply, "ERR DEBUG RELOAD without NOSAVE needs snapshots, which torc "
-                                 "does not write yet");
+    } else if (how.save && conn->shard->fleet->snapshots == NULL) {
+        reply_error(call->reply, "ERR this server writes no files");
     } else {
         struct reload *reload = mem_alloc(sizeof *reload);
         *reload = how;
-        struct transaction *t = transaction_new(conn, true, conn->db, begin, reload);
-        transaction_add_whole(t, UINT32_MAX);
-        transaction_start(t);
+        if (how.save)
+            snapshots_save_and_then(conn, start, reload);
+        else
+            start(conn, reload);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The sections of INFO: from gathered snapshots to lines of "field:value". Field names are
-// Redis's; what torc does not have (snapshots, replicas, scripts) is said as
-// Redis says it of a server that does not use it, and left out where that would claim a mechanism.
+// The sections of INFO: from gathered snapshots to lines of "field:value". Field names are Redis's;
+// what torc does not have (forks, replicas, scripts) is said as Redis says it of a server that does
+// not use it, and left out where that would claim a mechanism.
 // Runs on the shard that was asked. Called by session_info.c through the table at the end.
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -18,6 +18,7 @@
 #include "shards/migrate.h"
 #include "shards/session_info.h"
 #include "shards/session_shared.h"
+#include "shards/snapshots.h"
 
 typedef unsigned long long ull;
 
@@ -178,18 +179,41 @@ static void write_loading(const struct loading_info *load, struct buf *out) {
     put(out, "loading_eta_seconds", (uint64_t)load->eta_s);
 }
 
+/** Seconds; -1 where there is nothing to measure. */
+static void put_signed(struct buf *out, const char *name, int64_t value) {
+    buf_printf(out, "%s:%lld\r\n", name, (long long)value);
+}
+
+static void write_snapshots(const struct info *info, struct buf *out) {
+    struct snapshots_report r;
+    snapshots_report(info->home->fleet, &r);
+    uint64_t dirty = info->total.keyspace.dirty;
+    if (info->is_node || dirty < r.base_dirty) r.base_dirty = 0; // one shard's changes alone
+    put(out, "current_cow_peak", 0);
+    put(out, "current_cow_size", 0);
+    put(out, "current_cow_size_age", 0);
+    buf_printf(out, "current_fork_perc:%.2f\r\n",
+               r.keys > 0 ? (double)r.written_keys * 100 / (double)r.keys : 0.0);
+    put(out, "current_save_keys_processed", r.written_keys);
+    put(out, "current_save_keys_total", r.keys);
+    put(out, "rdb_changes_since_last_save", dirty - r.base_dirty);
+    put(out, "rdb_bgsave_in_progress", r.running);
+    put_signed(out, "rdb_last_save_time", r.last_save_s);
+    put_text(out, "rdb_last_bgsave_status", r.last_ok ? "ok" : "err");
+    put_signed(out, "rdb_last_bgsave_time_sec", r.last_seconds);
+    put_signed(out, "rdb_current_bgsave_time_sec", r.current_seconds);
+    put(out, "rdb_saves", r.started);
+    put(out, "rdb_last_cow_size", 0);
+    put(out, "rdb_pending_bytes", r.pending_bytes);
+    put(out, "rdb_last_save_bytes", r.last_bytes);
+}
+
 static void write_persistence(const struct info *info, struct buf *out) {
     struct loading_info load;
     loading_info(info->home, &load);
     put(out, "loading", load.on);
     put(out, "async_loading", 0);
-    put(out, "rdb_changes_since_last_save", info->total.keyspace.dirty);
-    put(out, "rdb_bgsave_in_progress", 0);
-    put(out, "rdb_last_save_time", (uint64_t)info->home->fleet->started_us / 1000000);
-    put_text(out, "rdb_last_bgsave_status", "ok");
-    put_text(out, "rdb_last_bgsave_time_sec", "-1");
-    put_text(out, "rdb_current_bgsave_time_sec", "-1");
-    put(out, "rdb_saves", 0);
+    write_snapshots(info, out);
     put(out, "rdb_last_load_keys_expired", load.keys_expired);
     put(out, "rdb_last_load_keys_loaded", load.keys_loaded);
     put(out, "aof_enabled", 0);
@@ -198,7 +222,12 @@ static void write_persistence(const struct info *info, struct buf *out) {
     put_text(out, "aof_last_rewrite_time_sec", "-1");
     put_text(out, "aof_current_rewrite_time_sec", "-1");
     put_text(out, "aof_last_bgrewrite_status", "ok");
+    put(out, "aof_rewrites", 0);
+    put(out, "aof_rewrites_consecutive_failures", 0);
     put_text(out, "aof_last_write_status", "ok");
+    put(out, "aof_last_cow_size", 0);
+    put(out, "module_fork_in_progress", 0);
+    put(out, "module_fork_last_cow_size", 0);
     if (load.on) write_loading(&load, out);
 }
 

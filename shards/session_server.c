@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// WAIT, LASTSAVE, SHUTDOWN, and what session commands ask about the process. Runs on the
-// connection's shard. There are no replicas yet, so WAIT for one or more of them lasts for its
-// whole timeout; there are no snapshots yet, so that SHUTDOWN SAVE fails as it does in Redis when
-// saving fails. Invariant: a blocked WAIT ends exactly once: by its timer, by CLIENT UNBLOCK, or
-// because its client leaves.
+// WAIT, and what session commands ask about the process. Runs on the connection's shard. There are
+// no replicas yet, so WAIT for one or more of them lasts for its whole timeout. Invariant: a
+// blocked WAIT ends exactly once: by its timer, by CLIENT UNBLOCK, or because its client leaves.
 #include <string.h>
 
 #include "engine/base/alloc.h"
@@ -66,61 +64,6 @@ void session_wait(struct session_call *call) {
     int64_t wait_ms = end_ms - s->now_ms;
     if (end_ms > 0 && wait_ms < (INT64_MAX - s->now_ns) / 1000000) // else as good as for ever
         timers_set(&s->timers, &wait->timer, s->now_ns + wait_ms * 1000000, wait_is_over);
-}
-
-// ---- LASTSAVE, SHUTDOWN ------------------------------------------------------------------------
-
-void session_lastsave(struct session_call *call) {
-    reply_int(call->reply, call->connection->shard->fleet->started_us / 1000000);
-}
-
-struct shutdown_words {
-    bool save, nosave, now, force, abort;
-};
-
-static bool parse_shutdown(const struct session_call *call, struct shutdown_words *words) {
-    *words = (struct shutdown_words){0};
-    for (int i = 1; i < call->argc; i++) {
-        struct slice word = call->argv[i];
-        if (slice_is(word, "save"))
-            words->save = true;
-        else if (slice_is(word, "nosave"))
-            words->nosave = true;
-        else if (slice_is(word, "now"))
-            words->now = true;
-        else if (slice_is(word, "force"))
-            words->force = true;
-        else if (slice_is(word, "abort"))
-            words->abort = true;
-        else
-            return false;
-    }
-    bool others = words->save || words->nosave || words->now || words->force;
-    return !(words->abort && others) && !(words->save && words->nosave);
-}
-
-void session_shutdown(struct session_call *call) {
-    struct fleet *fleet = call->connection->shard->fleet;
-    struct shutdown_words words;
-    if (!parse_shutdown(call, &words)) {
-        reply_error(call->reply, error_syntax);
-        return;
-    }
-    if (words.abort) { // shutting down is immediate: there never is one to abort
-        reply_error(call->reply, "ERR No shutdown in progress.");
-        return;
-    }
-    log_line(LOG_WARN, "User requested shutdown...");
-    if (words.save) {
-        log_line(LOG_WARN, "This version of torc has no snapshots: the data cannot be saved");
-        if (!words.force) {
-            log_line(LOG_WARN, "Not shutting down, because saving was asked for. SHUTDOWN NOSAVE, "
-                               "or FORCE in addition to SAVE, shuts down without saving");
-            reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
-            return;
-        }
-    }
-    if (fleet->on_shutdown) fleet->on_shutdown(fleet);
 }
 
 // ---- shared ------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@
 #include "shards/pubsub.h"
 #include "shards/pubsub_work.h"
 #include "shards/request.h"
+#include "shards/snapshots.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
 #include "shards/watch.h"
@@ -155,11 +156,13 @@ void shard_use_config(struct shard *s, struct config *config) {
         .lfu = lfu,
         .lfu_log_factor = (uint32_t)config->lfu_log_factor,
         .lfu_decay_time = (uint32_t)config->lfu_decay_time,
-        .rdb_compression = true,
+        .rdb_version = config_rdb_version(config),
+        .rdb_compression = config->rdbcompression,
         .limits = config->limits,
     };
     if (plain_min > 0) s->settings.limits.list_plain_min = plain_min;
     eviction_configure(s);
+    if (s->id == 0) snapshots_configure(s);
 }
 
 // ---- commands ----------------------------------------------------------------------------------
@@ -234,6 +237,8 @@ static void receive(struct shard *s, uint64_t word) {
     case MESSAGE_PUBSUB: pubsub_leg_arrive(s, object); break;
     case MESSAGE_FANOUT: fanout_leg_arrive(s, object); break;
     case MESSAGE_FANNED: fanout_leg_returned(s, object); break;
+    case MESSAGE_ASK: snapshots_ask_arrive(s, object); break;
+    case MESSAGE_ANSWER: snapshots_ask_answered(s, object); break;
     case MESSAGE_CONNECTION: shard_adopt(s, object); break;
     case MESSAGE_SNAPSHOT: snapshot_walk_returned(s, object); break;
     case MESSAGE_KINDS: ASSERT(false);
@@ -474,18 +479,6 @@ static void end_pause_if_due(struct shard *s) {
         connection_unstall(conn, STALL_PAUSE);
 }
 
-static __attribute__((noinline)) void tick(struct shard *s) {
-    s->next_tick_ns = s->now_ns + TICK_NS;
-    s->tick_count++;
-    statistics_tick(&s->stats, s->now_ms, s->io->bytes_in, s->io->bytes_out);
-    tick_connections(s);
-    s->collecting = mem_collect();
-    if (!s->intents.lent) summary_update(s);
-    if (s->active_expire) s->expire_pending = true;
-    mem_publish(0);
-    eviction_tick(s);
-}
-
 /** Shows the others how many keys there are, when that may have changed. */
 static void show_keys(struct shard *s) {
     if (s->intents.lent || s->shown_dirty == s->keyspace->stats.dirty) return;
@@ -494,7 +487,22 @@ static void show_keys(struct shard *s) {
     uint64_t keys = 0;
     for (uint32_t d = 0; d < s->keyspace->ndbs; d++) keys += db_count(&s->keyspace->dbs[d]);
     atomic_store_explicit(&face->keys, keys, memory_order_relaxed);
+    atomic_store_explicit(&face->dirty, s->shown_dirty, memory_order_relaxed);
     eviction_show(s);
+}
+
+static __attribute__((noinline)) void tick(struct shard *s) {
+    s->next_tick_ns = s->now_ns + TICK_NS;
+    s->tick_count++;
+    statistics_tick(&s->stats, s->now_ms, s->io->bytes_in, s->io->bytes_out);
+    tick_connections(s);
+    s->collecting = mem_collect();
+    if (!s->intents.lent) summary_update(s);
+    if (s->active_expire && !(s->gates & GATE_LEAVING)) s->expire_pending = true;
+    if (s->fleet->nshards == 1) show_keys(s);
+    if (s->id == 0) snapshots_tick(s);
+    mem_publish(0);
+    eviction_tick(s);
 }
 
 static void expire(struct shard *s, bool busy) {
@@ -516,8 +524,19 @@ static void tend_memory(struct shard *s, bool busy) {
     if (unlikely(reserve != NULL)) lazyfree_make_reserve(reserve);
 }
 
+/** Takes over what keeps all shards' commands from being run. */
+static inline void look_at_gates(struct shard *s) {
+    uint32_t before = s->gates;
+    s->gates =
+        (before & ~GATES_OF_FLEET) | atomic_load_explicit(&s->fleet->gates, memory_order_relaxed);
+    if (likely(!(before & ~s->gates & GATE_LEAVING))) return;
+    for (struct connection *conn = s->connections.first; conn; conn = conn->next)
+        connection_unstall(conn, STALL_PAUSE);
+}
+
 static __attribute__((noinline)) void begin_stop(struct shard *s) {
     s->stopping = true;
+    if (s->id == 0) snapshots_stop(s);
     for (struct connection *conn = s->connections.first; conn; conn = conn->next)
         connection_close(conn);
 }
@@ -532,6 +551,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     s->now_ms = wall_us / 1000;
     s->now_ns = mono_ns;
     s->stats.passes++;
+    look_at_gates(s);
     loading_look(s);
     bool alone = s->fleet->nshards == 1;
     bool told = !alone && receive_all(s);
@@ -561,9 +581,9 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
         if (s->dirty) finish_connections(s);
     while (pubsub_send(s));
     if (alone) return;
-    bool was_full = s->gates & GATE_OUTBOX;
+    uint32_t before = s->gates;
     flush_messages(s);
-    if (was_full && !(s->gates & GATE_OUTBOX))
+    if (before & ~s->gates & GATE_OUTBOX)
         for (struct connection *conn = s->connections.first; conn; conn = conn->next)
             connection_unstall(conn, STALL_OUTBOX);
     visit_leave(s);
@@ -618,7 +638,7 @@ void shard_sleep_end(struct shard *s) {
 bool shard_is_finished(const struct shard *s) {
     if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
         s->blocked_count > 0 || s->loading || notes_waiting(s) || !pubsub_is_idle(s) ||
-        snapshot_walk_holds(s))
+        snapshot_walk_holds(s) || (s->id == 0 && !snapshots_are_quiet(s->fleet)))
         return false;
     for (uint32_t to = 0; to < s->fleet->nshards; to++)
         if (s->outboxes[to].len > 0) return false;

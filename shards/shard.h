@@ -44,6 +44,7 @@ struct shard_face {
     _Atomic bool holding;           // has requests that wait for their clients to read
     _Atomic bool closed;            // stopping, and nothing of its own is left
     _Atomic uint64_t keys;          // of all databases, as of the last pass
+    _Atomic uint64_t dirty;         // changes of the keyspace since the start, as of the last pass
     _Atomic uint64_t evictable;     // those of them that may be evicted
     _Atomic double eviction_weight; // how good victims they are: eviction.h
     _Atomic uint32_t connections;   // assigned and not yet gone
@@ -79,7 +80,10 @@ struct fleet {
     _Atomic uint64_t loads;
     struct loading *_Atomic loading;
     _Atomic uint64_t load_keys, load_expired;
-    _Atomic bool unloaded; // the one of the start failed: the server is going to stop
+    _Atomic bool unloaded;       // the one of the start failed: the server is going to stop
+    _Atomic uint32_t gates;      // GATES_OF_FLEET: shards look at them in each pass
+    struct snapshots *snapshots; // NULL: this fleet writes no files
+    _Atomic bool leaving;        // nothing is left to do before the end: on_shutdown
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
     // What administrators change, rarely, from any shard: under this lock.
     pthread_mutex_t admin_lock;
@@ -106,7 +110,10 @@ struct accepted {
 enum shard_gate {
     GATE_OUTBOX = 1,  // some words did not fit into the mailboxes: take no new work
     GATE_LOADING = 2, // a file is being loaded: most commands are refused
+    GATE_DISK = 4,    // snapshots fail: writes are refused (stop-writes-on-bgsave-error)
+    GATE_LEAVING = 8, // the last snapshot before the end is being made: writes wait
 };
+#define GATES_OF_FLEET ((uint32_t)(GATE_DISK | GATE_LEAVING))
 
 struct connection_list {
     struct connection *first, *last;

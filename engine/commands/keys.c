@@ -113,7 +113,10 @@ static void flush(struct cmd *c, uint32_t index) {
         return;
     }
     struct keyspace *ks;
-    for (uint32_t i = 0; (ks = keyspace_at(c->view, i)) != NULL; i++) keyspace_flush(ks, index);
+    for (uint32_t i = 0; (ks = keyspace_at(c->view, i)) != NULL; i++) {
+        keyspace_flush(ks, index);
+        if (index == UINT32_MAX) ks->stats.flushalls++;
+    }
     reply_ok(c->reply);
 }
 

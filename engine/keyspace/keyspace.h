@@ -53,6 +53,7 @@ struct keyspace_stats {
     uint64_t expired_keys, evicted_keys;
     uint64_t expired_fields; // of hashes
     uint64_t dirty;          // changes since start: what Redis calls dirty
+    uint64_t flushalls;      // commands that have emptied all databases
 };
 
 /**

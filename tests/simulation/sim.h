@@ -232,16 +232,16 @@ const char *sim_key(struct world *w, const char *prefix, int number, uint32_t sh
 // ---- snapshots.c -------------------------------------------------------------------------------
 
 /** Decides whether snapshots are taken in this run; always, when the workload is about them. */
-void snapshots_choose(struct world *w);
-void snapshots_free(struct world *w);
+void sim_snapshots_choose(struct world *w);
+void sim_snapshots_free(struct world *w);
 /** Now and then begins one, gives one up, or lets its file stand still for a while. */
-void snapshots_step(struct world *w);
+void sim_snapshots_step(struct world *w);
 /** No more are begun; what is under way goes on. */
-void snapshots_calm_down(struct world *w);
+void sim_snapshots_calm_down(struct world *w);
 /** Begins one just before the end. */
-void snapshots_begin_last(struct world *w);
+void sim_snapshots_begin_last(struct world *w);
 /** All shards are quiet: none may be under way. */
-void snapshots_check(struct world *w);
+void sim_snapshots_check(struct world *w);
 
 // ---- sim_io.c ----------------------------------------------------------------------------------
 

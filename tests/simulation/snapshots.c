@@ -126,7 +126,7 @@ static void begin(struct world *w) {
     w->ios[home->id]->woken = true; // as if it had been asked in a pass
 }
 
-void snapshots_choose(struct world *w) {
+void sim_snapshots_choose(struct world *w) {
     bool about = w->workload == &workload_snapshot;
     if (!about && sim_below(w, 3)) return;
     w->snapshots = mem_calloc(sizeof *w->snapshots);
@@ -134,12 +134,12 @@ void snapshots_choose(struct world *w) {
     w->snapshots->step_ns = 10 + sim_below(w, sim_below(w, 2) ? 100 : 3000);
 }
 
-void snapshots_free(struct world *w) {
+void sim_snapshots_free(struct world *w) {
     mem_free(w->snapshots);
     w->snapshots = NULL;
 }
 
-void snapshots_step(struct world *w) {
+void sim_snapshots_step(struct world *w) {
     struct sim_snapshots *s = w->snapshots;
     if (s->full ? sim_below(w, 50) == 0 : sim_below(w, 500) == 0) s->full = !s->full;
     if (!s->running && !s->calm && sim_below(w, 4096) < s->chance) {
@@ -150,17 +150,17 @@ void snapshots_step(struct world *w) {
     }
 }
 
-void snapshots_calm_down(struct world *w) {
+void sim_snapshots_calm_down(struct world *w) {
     w->snapshots->calm = true;
     w->snapshots->full = false;
 }
 
-void snapshots_begin_last(struct world *w) {
+void sim_snapshots_begin_last(struct world *w) {
     begin(w);
     w->snapshots->aborted = true; // by the end
 }
 
-void snapshots_check(struct world *w) {
+void sim_snapshots_check(struct world *w) {
     struct snapshot_progress progress;
     if (w->snapshots->running || snapshot_walk_progress(w->fleet, &progress))
         sim_fail(w, "all is quiet, and a snapshot is under way");

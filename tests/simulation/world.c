@@ -131,7 +131,7 @@ static void world_init(struct world *w, const struct sim_options *options) {
     w->now_ns = 1000000000;
     w->progress_ns = w->now_ns;
     w->start_us = WALL_START_US;
-    snapshots_choose(w);
+    sim_snapshots_choose(w);
     w->workload->setup(w);
 }
 
@@ -141,7 +141,7 @@ static void world_free(struct world *w) {
         io_destroy(&w->ios[i]->io);
     }
     fleet_free(w->fleet);
-    snapshots_free(w);
+    sim_snapshots_free(w);
     config_release(w->config);
     for (uint32_t i = 0; i < w->link_count; i++) buf_free(&w->links[i].to_server);
     for (uint32_t i = 0; i < w->client_count; i++) buf_free(&w->clients[i].inbox);
@@ -312,7 +312,7 @@ static void report_stall(struct world *w) {
 static void step(struct world *w) {
     w->step++;
     w->now_ns += 1 + sim_below(w, sim_below(w, 256) ? 20000 : 5000000);
-    if (w->snapshots) snapshots_step(w);
+    if (w->snapshots) sim_snapshots_step(w);
     if (sim_chance(w, w->client_chance) && step_client(w)) return;
     int shard = pick_shard(w);
     if (shard >= 0)
@@ -361,7 +361,7 @@ static bool links_are_gone(const struct world *w) {
 static void stop(struct world *w) {
     uint32_t passes = 1;
     if (w->snapshots && !w->failed && sim_chance(w, 8)) {
-        snapshots_begin_last(w);
+        sim_snapshots_begin_last(w);
         passes = 20;
         for (uint32_t n = sim_below(w, 30); n > 0; n--) run_shard(w, sim_below(w, w->nshards));
     }
@@ -376,7 +376,7 @@ static void stop(struct world *w) {
 /** When the clients have finished: connections go, shards fall asleep, nothing may be left. */
 static void wind_down(struct world *w) {
     for (uint32_t i = 0; i < w->client_count; i++) client_close(&w->clients[i]);
-    if (w->snapshots) snapshots_calm_down(w);
+    if (w->snapshots) sim_snapshots_calm_down(w);
     w->progress_ns = w->now_ns;
     while (!w->failed && !links_are_gone(w)) {
         w->step++;
@@ -399,7 +399,7 @@ static void wind_down(struct world *w) {
         w->now_ns += 10000;
     }
     if (!w->failed) check_quiet(w);
-    if (w->snapshots && !w->failed) snapshots_check(w);
+    if (w->snapshots && !w->failed) sim_snapshots_check(w);
 }
 
 bool world_run(const struct sim_options *options, char failure[1024], uint64_t *steps) {

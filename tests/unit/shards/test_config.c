@@ -18,6 +18,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/log.h"
+#include "shards/config_save.h"
 #include "shards/config_rows.h"
 
 static char folder[64];
@@ -211,7 +212,7 @@ static void test_defaults(void **state) {
     assert_value(c, "client-output-buffer-limit",
                  "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60");
     assert_value(c, "appendonly", "no");
-    assert_value(c, "SAVE", "");
+    assert_value(c, "SAVE", "3600 1 300 100 60 10000");
     assert_value(c, "slave-read-only", "yes");
     config_release(c);
 }
@@ -278,19 +279,52 @@ static void test_values_of_several_words(void **state) {
                    "Error in hard, soft or soft_seconds");
 }
 
-static void test_inert_values_are_checked(void **state) {
+static void test_save(void **state) {
     (void)state;
-    assert_loads("save 900 1\nsave 300 10 60 10000", "save", "");
+    assert_loads("port 1", "save", "3600 1 300 100 60 10000");
+    // The first line replaces the default, the others add to it.
+    assert_loads("save 900 1\nsave 300 10 60 10000", "save", "900 1 300 10 60 10000");
+    assert_loads("save \"900 1\"", "save", "900 1");
+    assert_loads("save \"\"", "save", "");
+    assert_loads("save 900 1\nsave \"\"", "save", "");
+    assert_loads("save \"\"\nsave 5 0", "save", "5 0");
     assert_refused("save 900", "Invalid save parameters");
     assert_refused("save 0 1", "Invalid save parameters");
-    assert_refused("appendonly maybe", "argument must be 'yes' or 'no'");
+    assert_refused("save 1 -1", "Invalid save parameters");
+    assert_refused("save 1 x", "Invalid save parameters");
+    struct slice text = SLICE_LITERAL("3600 1 60 10000");
+    struct save_point point;
+    assert_true(config_save_point(&text, &point));
+    assert_true(point.seconds == 3600 && point.changes == 1);
+    assert_true(config_save_point(&text, &point));
+    assert_true(point.seconds == 60 && point.changes == 10000);
+    assert_false(config_save_point(&text, &point));
+}
+
+static void test_snapshots(void **state) {
+    (void)state;
+    assert_loads("snapshot-cron 0 3 * * mon-fri", "snapshot-cron", "0 3 * * mon-fri");
+    assert_loads("snapshot-cron \"@daily\"", "snapshot-cron", "@daily");
+    assert_loads("snapshot-cron @daily\nsnapshot-cron \"\"", "snapshot-cron", "");
+    assert_refused("snapshot-cron 0 3 * *", "needs five fields");
+    assert_refused("snapshot-cron 0 0 31 2 *", "that day never comes");
     assert_refused("dbfilename a/b", "dbfilename can't be a path, just a filename");
+    assert_refused("rdb-version 8", "argument(s) must be one of the following: auto, 9");
+    assert_loads("rdb-version 9", "rdb-version", "9");
+    assert_loads("shutdown-on-sigterm now force", "shutdown-on-sigterm", "now force");
+    assert_refused("shutdown-on-sigterm save nosave", "can't be used simultaneously");
+    assert_refused("shutdown-on-sigint abort", "must be one of the following: default, save");
+    struct shutdown_words words = config_shutdown_words(SLICE_LITERAL("default nosave force"));
+    assert_true(words.nosave && words.force && !words.save && !words.now);
+}
+
+static void test_inert_values_are_checked(void **state) {
+    (void)state;
+    assert_refused("appendonly maybe", "argument must be 'yes' or 'no'");
     assert_refused("notify-keyspace-events Q", "Invalid event class character");
     assert_refused("oom-score-adj-values 1 2", "wrong number of arguments");
     assert_refused("oom-score-adj-values 1 2 2001", "between -2000 and 2000");
-    assert_refused("shutdown-on-sigterm save nosave", "can't be used simultaneously");
     assert_refused("latency-tracking-info-percentiles 101", "should sit between");
-    assert_loads("shutdown-on-sigterm now force", "shutdown-on-sigterm", "default");
     assert_loads("list-max-ziplist-entries 5\nlua-replicate-commands yes", "port", "6379");
 }
 
@@ -343,11 +377,13 @@ static void test_notices(void **state) {
     struct config *c = config_new();
     struct config_notices notices = {0};
     struct buf error = {0};
-    const char *text = "save 900 1\nport 1\nappendonly no\nSAVE 300 10\nslave-read-only no\n"
+    const char *text = "appendfsync no\nport 1\nappendonly no\nAPPENDFSYNC no\n"
+                       "slave-read-only no\nsave 900 1\n"
                        "hz 20\nmaxmemory-clients 0\nmaxmemory-clients 0\n";
     assert_true(config_load_text(c, slice_text(text), "the test", &notices, &error));
-    assert_text(text_of(&notices.names), "save, appendonly, replica-read-only, maxmemory-clients");
-    assert_text(text_of(&notices.unmet), "save, replica-read-only");
+    assert_text(text_of(&notices.names),
+                "appendfsync, appendonly, replica-read-only, maxmemory-clients");
+    assert_text(text_of(&notices.unmet), "appendfsync, replica-read-only");
     config_notices_free(&notices);
     config_release(c);
 }
@@ -395,6 +431,9 @@ static void test_command_line(void **state) {
     assert_arguments(ARGUMENTS("--bind", "a", "b", "-::1", "--port", "1"), "bind", "a b -::1");
     assert_arguments(ARGUMENTS("--bind", "a b", "--port", "1"), "bind", "a b");
     assert_arguments(ARGUMENTS("--save", "", "--port", "2"), "port", "2");
+    assert_arguments(ARGUMENTS("--save", "", "--port", "2"), "save", "");
+    assert_arguments(ARGUMENTS("--port", "2", "--save"), "save", "");
+    assert_arguments(ARGUMENTS("--save", "900 1", "--save", "60", "5"), "save", "900 1 60 5");
     assert_arguments(ARGUMENTS("--save", "--port", "2"), "port", "2");
     assert_arguments(ARGUMENTS("--port", "2", "--save"), "port", "2");
     assert_arguments(ARGUMENTS("--requirepass", "--secret"), "requirepass", "--secret");
@@ -497,7 +536,15 @@ static void test_set(void **state) {
     assert_set(c, "appendonly", "NO", "");
     assert_set(c, "appendonly", "yes", "torc does not act on this directive");
     assert_set(c, "save", "", "");
-    assert_set(c, "save", "900 1", "torc does not act on this directive");
+    assert_value(c, "save", "");
+    assert_set(c, "save", "900 1 60 5", "");
+    assert_set(c, "save", "300 7", ""); // replaces
+    assert_value(c, "save", "300 7");
+    assert_set(c, "snapshot-cron", "*/5 * * * *", "");
+    assert_value(c, "snapshot-cron", "*/5 * * * *");
+    assert_set(c, "snapshot-cron", "61 * * * *", "wrong minute '61'");
+    assert_set(c, "dbfilename", "x.rdb", "can't set protected config");
+    assert_set(c, "rdbchecksum", "no", "can't set immutable config");
     assert_set(c, "save", "900", "Invalid save parameters");
     assert_set(c, "maxmemory", "0", "");
     assert_set(c, "maxmemory", "100mb", "");
@@ -594,7 +641,8 @@ static void test_rewrite(void **state) {
              "client-output-buffer-limit pubsub 1mb 1mb 1\ninclude other\n");
     snprintf(path, sizeof(path), "%s", write_file("rewrite.conf", text));
     assert_int_equal(chmod(path, 0640), 0);
-    struct config *c = load_text("port 7\ndir /\nproto-max-bulk-len 2mb\nlogfile \"a \\\"b\"\n");
+    struct config *c = load_text("port 7\ndir /\nproto-max-bulk-len 2mb\nlogfile \"a \\\"b\"\n"
+                                 "save \"\"\nsnapshot-cron @daily\n");
     assert_int_equal(config_rewrite(c), -EINVAL);
     mem_free(c->file);
     c->file = mem_alloc(strlen(path) + 1);
@@ -603,7 +651,8 @@ static void test_rewrite(void **state) {
     snprintf(want, sizeof(want),
              "# head\n\nport 7\n\ntimeout 0\nappendonly yes\ndir \"/\"\n\n# ??? unbalanced \"\n"
              "# ??? nosuch 1\nclient-output-buffer-limit normal 0 0 0\ninclude other\n"
-             "# Generated by CONFIG REWRITE\nproto-max-bulk-len 2mb\nlogfile \"a \\\"b\"\n");
+             "# Generated by CONFIG REWRITE\nproto-max-bulk-len 2mb\nlogfile \"a \\\"b\"\n"
+             "save \"\"\nsnapshot-cron @daily\n");
     assert_file("rewrite.conf", want);
     // Again: nothing moves, nothing grows.
     assert_int_equal(config_rewrite(c), 0);
@@ -690,6 +739,8 @@ int main(void) {
         cmocka_unit_test(test_comments_stand_alone),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_values_of_several_words),
+        cmocka_unit_test(test_save),
+        cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_inert_values_are_checked),
         cmocka_unit_test(test_what_would_be_less_safe_stops_the_start),
         cmocka_unit_test(test_messages),
