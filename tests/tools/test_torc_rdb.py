@@ -92,10 +92,11 @@ def test_files_that_cannot_be_opened_or_written(tmp_path):
     assert b"directory" in run("check", tmp_path, status=3).stderr
     out = tmp_path / "no/where.rdb"
     assert b"No such file" in run("convert", SMALL, out, status=3).stderr
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run([TOOL, "export", str(SMALL)], stdout=full, stderr=subprocess.PIPE,
-                              timeout=60, check=False)
-    assert done.returncode == 3 and b"standard output: No space left" in done.stderr
+    for command in ("export", "check", "stats"):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([TOOL, command, str(SMALL)], stdout=full, stderr=subprocess.PIPE,
+                                  timeout=60, check=False)
+        assert done.returncode == 3 and b"standard output: No space left" in done.stderr
 
 
 # ---- check ---------------------------------------------------------------------------------------
@@ -276,16 +277,16 @@ def seen_by_redis_7_0(keys):
     return plain
 
 
-def piped(commands):
-    """What a Redis holds into which redis-cli has piped the commands, and its libraries."""
-    server = Server(binary=REDIS)
+def piped(commands, binary=REDIS):
+    """What a server holds into which redis-cli has piped the commands, and its libraries."""
+    server = Server(binary=binary)
     try:
         done = subprocess.run([CLI, "-p", str(server.port), "--pipe"], input=commands, timeout=60,
                               capture_output=True, check=False)
         assert b"errors: 0," in done.stdout, done.stdout + done.stderr
         with server.client() as client:
-            held = rdb_manifest.read_server(client, range(16), field_expiry=False)
-            return held, len(client("FUNCTION", "LIST"))
+            held = rdb_manifest.read_server(client, range(16), field_expiry=binary != REDIS)
+            return held, len(client("FUNCTION", "LIST")) if binary == REDIS else 0
     finally:
         server.stop()
 
@@ -301,6 +302,17 @@ def test_redis_cli_pipes_the_commands_into_an_equal_server(name):
     expected = seen_by_redis_7_0(rdb_manifest.expected(told))
     assert rdb_manifest.differences(seen_by_redis_7_0(held), expected) == []
     assert libraries == len(told.get("functions", []))
+
+
+@needs_redis
+@pytest.mark.parametrize("path", [NEWEST, DATA / "redis-7.4-rc1-hash-field-ttl-pre-ga.rdb"],
+                         ids=lambda path: path.stem)
+def test_fields_that_expire_are_piped_into_torc(path):
+    held, _ = piped(run("export", path, "--format", "resp").stdout, default_binary())
+    expected = rdb_manifest.expected(rdb_manifest.manifest(path))
+    assert any(kind == "hash" and any(len(field) > 2 for field in value)
+               for kind, _, value in expected.values())
+    assert rdb_manifest.differences(seen_by_redis_7_0(held), seen_by_redis_7_0(expected)) == []
 
 
 @needs_redis
