@@ -115,7 +115,10 @@ static struct migration *migration_new(const struct session_call *call, const st
     order->asking = connection_is_node(conn);
     if (wish->user_arg) order->user = m->argv[wish->user_arg];
     if (wish->password_arg) order->password = m->argv[wish->password_arg];
-    order->how = (struct rdb_save){.version = RDB_VERSION_DEFAULT, .compress = true};
+    const struct engine_settings *settings = &conn->shard->settings;
+    order->exactly = settings->rdb_version != 0;
+    order->how.version = order->exactly ? settings->rdb_version : RDB_VERSION_DEFAULT;
+    order->how.compress = settings->rdb_compression;
     return m;
 }
 

@@ -24,6 +24,7 @@ struct migrate_order {
     bool copy, replace;
     bool asking; // RESTORE-ASKING
     struct rdb_save how;
+    bool exactly; // in that version and no other
 };
 
 struct migrate_key {

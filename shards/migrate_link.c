@@ -281,6 +281,19 @@ enum migrate_status migrate_link_prepare(struct migrate_link *link,
     return status;
 }
 
+/** What the version that is asked for cannot express is found out before anything is sent. */
+static bool is_expressible(struct migrate_job *job) {
+    const struct migrate_order *order = &job->order;
+    for (uint32_t i = 0; i < job->key_count && order->exactly; i++) {
+        const char *obstacle = rdb_save_obstacle(job->keys[i].entry, &order->how);
+        if (!obstacle) continue;
+        buf_printf(&job->error, "ERR %s cannot be expressed in RDB version %d (rdb-version)",
+                   obstacle, order->how.version);
+        return false;
+    }
+    return true;
+}
+
 /** Takes in the answers that have come; *answered counts keys, those not sent included. */
 static enum migrate_status read_answers(struct migrate_link *link, struct migrate_job *job,
                                         uint32_t put, uint32_t *answered) {
@@ -298,6 +311,7 @@ static enum migrate_status read_answers(struct migrate_link *link, struct migrat
 
 enum migrate_status migrate_link_transfer(struct migrate_link *link, struct migrate_job *job,
                                           const atomic_bool *stop) {
+    if (!is_expressible(job)) return MIGRATE_FINE;
     struct talk t = talk_begin(link, &job->order, stop);
     uint32_t put = 0, answered = 0;
     enum migrate_status status = MIGRATE_FINE;
