@@ -286,7 +286,7 @@ static bool is_exec_of_writes(const struct connection *conn, const struct comman
 static bool is_paused(const struct connection *conn, const struct command *spec) {
     const struct shard *s = conn->shard;
     bool paused = s->pause_until_ms > s->now_ms;
-    if (!paused && !(s->gates & GATE_LEAVING)) return false;
+    if (!paused && !(s->gates & GATES_OF_WRITES)) return false;
     if (paused && !s->pause_writes_only) return true;
     return (spec->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) || is_exec_of_writes(conn, spec);
 }

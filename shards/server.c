@@ -210,6 +210,7 @@ static bool begin_loading(struct server *sv) {
     struct loading_options options = {.path = path.p,
                                       .hold = true,
                                       .skip_unknown = c->rdb_unknown == CONFIG_UNKNOWN_SKIP,
+                                      .ignore_checksum = !c->rdbchecksum,
                                       .delay_us = c->key_load_delay,
                                       .ended = loading_ended};
     bool none = c->dbfilename[0] == '\0' || (access(path.p, F_OK) != 0 && errno == ENOENT);

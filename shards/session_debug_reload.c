@@ -3,9 +3,10 @@
 // DEBUG RELOAD: everything is replaced by what the snapshot's file holds, at one instant. It is a
 // transaction over all shards that keeps their keyspaces until the load has ended, so what was on
 // its way before is executed afterwards; new commands are answered with -LOADING meanwhile. The
-// file is checked first: a bad one changes nothing. Runs on the connection's shard, the home of the
-// load. Invariant: the transaction ends exactly once, with the command's reply. Called by
-// session_debug.c.
+// file is checked first: a bad one changes nothing. What is saved first may not change before it is
+// loaded: writes wait, and if one was on its way, it is saved anew. Runs on the connection's shard,
+// the home of the load. Invariant: the transaction ends exactly once, with the command's reply.
+// Called by session_debug.c.
 #include <string.h>
 
 #include "engine/base/alloc.h"
@@ -18,10 +19,29 @@
 #include "shards/transaction.h"
 
 struct reload {
+    struct fleet *fleet;
     struct connection *connection;
     struct transaction *transaction;
     bool save, flush, merge;
+    int attempts;
 };
+
+#define ATTEMPTS 20 // to save and to begin before anybody has changed something in between
+
+/** Lets writes wait, or no longer. (Of two at a time, the first to end lets them go: no harm.) */
+static void hold_writes(struct fleet *fleet, bool hold) {
+    if (hold)
+        atomic_fetch_or(&fleet->gates, GATE_RELOAD);
+    else
+        atomic_fetch_and(&fleet->gates, ~(uint32_t)GATE_RELOAD);
+    for (uint32_t i = 0; i < fleet->nshards; i++) io_wake(fleet->shards[i]->io, NULL);
+}
+
+/** It is over, however. */
+static void reload_free(struct reload *reload) {
+    if (reload->save) hold_writes(reload->fleet, false);
+    mem_free(reload);
+}
 
 static void finish(struct reload *reload, const char *error) {
     struct connection *conn = reload->connection;
@@ -35,7 +55,7 @@ static void finish(struct reload *reload, const char *error) {
     if (reply.errors) statistics_error(&conn->shard->stats, reply.error_code);
     transaction_finish(reload->transaction, &bytes);
     buf_free(&bytes);
-    mem_free(reload);
+    reload_free(reload);
 }
 
 /** One of the keyspaces that are lent to us. */
@@ -66,9 +86,42 @@ static void ended(struct shard *home, void *context, enum loading_end end) {
     finish(reload, "ERR Error trying to load the RDB dump, check server logs.");
 }
 
+static void start(struct connection *conn, void *context);
+
+/** Whether something has changed since the instant of what was saved. */
+static bool has_changed(const struct transaction *t, const struct fleet *fleet) {
+    struct snapshots_report report;
+    uint64_t dirty = 0;
+    for (uint32_t i = 0; i < fleet->nshards; i++) dirty += keyspace_at(t, i)->stats.dirty;
+    return !snapshots_report(fleet, &report) || report.base_dirty != dirty;
+}
+
+static void save_failed(struct connection *conn, void *context) {
+    (void)conn;
+    reload_free(context);
+}
+
+/** Saves anew: what came in between would be lost. */
+static void save_again(struct reload *reload) {
+    struct connection *conn = reload->connection;
+    if (++reload->attempts == ATTEMPTS) {
+        finish(reload, "ERR The dataset changes faster than DEBUG RELOAD can save it");
+        return;
+    }
+    connection_hold(conn);
+    transaction_end(reload->transaction);
+    snapshots_save_and_then(conn, start, save_failed, reload);
+    connection_drop(conn);
+}
+
 static void begin(struct transaction *t, void *context) {
     struct reload *reload = context;
     struct shard *s = reload->connection->shard;
+    reload->transaction = t;
+    if (reload->save && has_changed(t, s->fleet)) {
+        save_again(reload);
+        return;
+    }
     struct buf path = {0};
     buf_printf(&path, "%s/%s", s->config->dir, s->config->dbfilename);
     buf_append_char(&path, '\0');
@@ -80,9 +133,9 @@ static void begin(struct transaction *t, void *context) {
                                       .lent = true,
                                       .skip_unknown = s->config->rdb_unknown == CONFIG_UNKNOWN_SKIP,
                                       .delay_us = s->config->key_load_delay,
+                                      .ignore_checksum = !s->config->rdbchecksum,
                                       .ended = ended,
                                       .context = reload};
-    reload->transaction = t;
     int error = loading_start(s->fleet, &options);
     if (error < 0) {
         log_line(LOG_WARN, "DEBUG RELOAD: %s can't be loaded: %s", path.p, strerror(-error));
@@ -94,12 +147,13 @@ static void begin(struct transaction *t, void *context) {
 static void start(struct connection *conn, void *context) {
     struct transaction *t = transaction_new(conn, true, conn->db, begin, context);
     transaction_add_whole(t, UINT32_MAX);
-    transaction_start(t);
+    transaction_begin(t); // not at once: the manager of snapshots is still answering
 }
 
 void session__debug_reload(struct session_call *call) {
     struct connection *conn = call->connection;
-    struct reload how = {.connection = conn, .save = true, .flush = true};
+    struct reload how = {
+        .fleet = conn->shard->fleet, .connection = conn, .save = true, .flush = true};
     for (int i = 2; i < call->argc; i++) {
         if (slice_is(call->argv[i], "merge")) {
             how.merge = true;
@@ -124,9 +178,12 @@ void session__debug_reload(struct session_call *call) {
     } else {
         struct reload *reload = mem_alloc(sizeof *reload);
         *reload = how;
-        if (how.save)
-            snapshots_save_and_then(conn, start, reload);
-        else
+        if (how.save) {
+            hold_writes(conn->shard->fleet, true);
+            snapshots_save_and_then(conn, start, save_failed, reload);
+        } else {
             start(conn, reload);
+            shard_settle(conn->shard);
+        }
     }
 }

@@ -498,7 +498,7 @@ static __attribute__((noinline)) void tick(struct shard *s) {
     tick_connections(s);
     s->collecting = mem_collect();
     if (!s->intents.lent) summary_update(s);
-    if (s->active_expire && !(s->gates & GATE_LEAVING)) s->expire_pending = true;
+    if (s->active_expire && !(s->gates & GATES_OF_WRITES)) s->expire_pending = true;
     if (s->fleet->nshards == 1) show_keys(s);
     if (s->id == 0) snapshots_tick(s);
     mem_publish(0);
@@ -529,7 +529,7 @@ static inline void look_at_gates(struct shard *s) {
     uint32_t before = s->gates;
     s->gates =
         (before & ~GATES_OF_FLEET) | atomic_load_explicit(&s->fleet->gates, memory_order_relaxed);
-    if (likely(!(before & ~s->gates & GATE_LEAVING))) return;
+    if (likely(!(before & ~s->gates & GATES_OF_WRITES))) return;
     for (struct connection *conn = s->connections.first; conn; conn = conn->next)
         connection_unstall(conn, STALL_PAUSE);
 }

@@ -112,8 +112,10 @@ enum shard_gate {
     GATE_LOADING = 2, // a file is being loaded: most commands are refused
     GATE_DISK = 4,    // snapshots fail: writes are refused (stop-writes-on-bgsave-error)
     GATE_LEAVING = 8, // the last snapshot before the end is being made: writes wait
+    GATE_RELOAD = 16, // what DEBUG RELOAD is going to load is being saved: writes wait
 };
-#define GATES_OF_FLEET ((uint32_t)(GATE_DISK | GATE_LEAVING))
+#define GATES_OF_WRITES ((uint32_t)(GATE_LEAVING | GATE_RELOAD))
+#define GATES_OF_FLEET  ((uint32_t)GATE_DISK | GATES_OF_WRITES)
 
 struct connection_list {
     struct connection *first, *last;

@@ -55,7 +55,10 @@ void snapshots__update_gates(struct snapshots *sn, const struct config *c) {
     if (c->stop_writes_on_bgsave_error && c->save[0] != '\0' && !sn->shown.last_ok)
         gates |= GATE_DISK;
     if (sn->leaving.wanted) gates |= GATE_LEAVING;
-    atomic_store_explicit(&sn->fleet->gates, gates, memory_order_relaxed);
+    _Atomic uint32_t *all = &sn->fleet->gates;
+    uint32_t old = atomic_load_explicit(all, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(all, &old, (old & GATE_RELOAD) | gates)) {
+    }
 }
 
 // ---- what is written ---------------------------------------------------------------------------

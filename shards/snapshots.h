@@ -44,7 +44,8 @@ struct snapshot_ask {
      * work of the connection.
      */
     void (*then)(struct connection *conn, void *context);
-    void *context; // freed with mem_free when the answer is another
+    void (*otherwise)(struct connection *conn, void *context); // beside any other answer
+    void *context;
 };
 
 /**
@@ -53,9 +54,14 @@ struct snapshot_ask {
  */
 void snapshots_ask(struct connection *conn, enum snapshot_ask_kind kind,
                    const struct shutdown_words *words);
-/** Saves, also if it has to wait for one under way, and then goes on with another work. */
+/**
+ * Saves, also if it has to wait for one under way, and then goes on with another work. If that
+ * fails, the client gets an error, and `otherwise` is called.
+ */
 void snapshots_save_and_then(struct connection *conn,
-                             void (*then)(struct connection *conn, void *context), void *context);
+                             void (*then)(struct connection *conn, void *context),
+                             void (*otherwise)(struct connection *conn, void *context),
+                             void *context);
 /** One more snapshot as soon as none is under way. Any thread. False: one is under way already. */
 bool snapshots_schedule(struct fleet *fleet);
 /** Lets the next time of snapshot-cron come now. Any thread. False: there is no such time. */

@@ -28,7 +28,7 @@ static void end_ask(struct snapshot_ask *ask) {
         mem_free(ask);
         return;
     }
-    if (ask->then != NULL) mem_free(ask->context);
+    if (ask->otherwise != NULL) ask->otherwise(conn, ask->context);
     struct buf bytes = {0};
     struct reply reply;
     reply_init(&reply, &bytes, conn->proto);
@@ -95,8 +95,12 @@ void snapshots_ask(struct connection *conn, enum snapshot_ask_kind kind,
 }
 
 void snapshots_save_and_then(struct connection *conn,
-                             void (*then)(struct connection *conn, void *context), void *context) {
-    send_ask(conn, (struct snapshot_ask){.kind = ASK_SAVE_NEXT, .then = then, .context = context});
+                             void (*then)(struct connection *conn, void *context),
+                             void (*otherwise)(struct connection *conn, void *context),
+                             void *context) {
+    send_ask(conn,
+             (struct snapshot_ask){
+                 .kind = ASK_SAVE_NEXT, .then = then, .otherwise = otherwise, .context = context});
 }
 
 /** Those who have waited for the end of the one before. */

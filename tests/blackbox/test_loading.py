@@ -7,6 +7,7 @@ I/O backend, so one does; what shards have to do with it is tried with 1, 2 and 
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -272,6 +273,7 @@ def test_reload_beside_others(launch, many, shards):
     with server.client() as client, server.client() as other, server.client() as waiting:
         loaded(client)
         waiting.send("BLPOP", "queue", 0)
+        eventually(lambda: info(client, "clients")["blocked_clients"] == "1")
         client("CONFIG", "SET", "key-load-delay", -6)
         for i in range(2):
             other("MSET", "one", i, "two", i, "three", i)
@@ -283,3 +285,70 @@ def test_reload_beside_others(launch, many, shards):
             check(other, ("MGET one two three", [None] * 3), ("DBSIZE", 20000))
         check(other, ("RPUSH queue x", 1))
         assert waiting.read() == [b"queue", b"x"]
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_reload_saves_first(launch, shards):
+    server = launch(shards=shards)
+    with server.client(timeout=60) as client:
+        fill(client, databases=(0, 9))
+        before, digest = read_all(client), client("DEBUG", "DIGEST")
+        for _ in range(2):
+            check(client, ("DEBUG RELOAD", "OK"), ("DEBUG DIGEST", digest))
+        assert read_all(client) == before
+        assert info(client, "persistence")["rdb_changes_since_last_save"] == "0"
+
+
+def test_others_count_of_shards(launch):
+    """What four shards wrote, one loads, and the other way round."""
+    server = launch(shards=4)
+    with server.client(timeout=60) as client:
+        fill(client, databases=(0, 9))
+        check(client, ("SAVE", "OK"))
+        before, digest = read_all(client), client("DEBUG", "DIGEST")
+    server.stop(remove=False)
+    for shards in (1, 3):
+        server = launch(shards=shards)
+        with server.client(timeout=60) as client:
+            loaded(client)
+            check(client, ("DEBUG DIGEST", digest))
+            assert read_all(client) == before
+            check(client, ("SAVE", "OK"))
+        server.stop(remove=False)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_reload_loses_no_write(launch, shards):
+    server = launch(shards=shards)
+    counts, over = [0] * 4, threading.Event()
+
+    def count(number):
+        with server.client(timeout=60) as client:
+            while not over.is_set():
+                reply = client("INCR", "count:%d" % number)
+                if reply != LOADING:
+                    counts[number] += 1
+                    assert reply == counts[number]
+
+    threads = [threading.Thread(target=count, args=(i,)) for i in range(4)]
+    with server.client(timeout=60) as client:
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(10):
+                check(client, ("DEBUG RELOAD", "OK"))
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert all(counts)
+        for i in range(4):
+            assert client("GET", "count:%d" % i) == b"%d" % counts[i]
+
+
+def test_reload_that_cannot_save(launch, tmp_path):
+    server = launch(shards=2)
+    with server.client() as client:
+        (tmp_path / "dump.rdb").mkdir()
+        check(client, ("SET a 1", "OK"), ("DEBUG RELOAD", Error("ERR")), ("GET a", b"1"),
+              ("SET a 2", "OK"))
