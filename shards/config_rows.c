@@ -139,16 +139,17 @@ static const struct config__row rows[] = {
           .check = config__check_save),
     ACTED(BOOL, "stop-writes-on-bgsave-error", "yes", 0, stop_writes_on_bgsave_error,
           "with save points: after a snapshot has failed, writes are refused until one succeeds"),
-    ACTED(BOOL, "rdbcompression", "yes", 0, rdbcompression, "compress strings in snapshots"),
+    ACTED(BOOL, "rdbcompression", "yes", 0, rdbcompression,
+          "compress strings in snapshots, DUMP and MIGRATE"),
     ACTED(BOOL, "rdbchecksum", "yes", CONFIG__IMMUTABLE, rdbchecksum,
           "snapshots end with a checksum"),
     ACTED(BOOL, "rdb-save-incremental-fsync", "yes", 0, rdb_save_incremental_fsync,
           "bring a snapshot to the disk step by step while it is written"),
-    ACTED(
-        ENUM, "rdb-version", "auto", CONFIG__OWN, rdb_version,
-        "version of the RDB format in snapshots: 9 (Redis 5), 10 (7.0), 11 (7.2), 12 (7.4); auto: "
-        "11, but 12 when fields of hashes expire, which none before can express",
-        .words = rdb_version_words),
+    ACTED(ENUM, "rdb-version", "auto", CONFIG__OWN, rdb_version,
+          "version of the RDB format in snapshots, DUMP and MIGRATE: 9 (Redis 5), 10 (7.0), 11 "
+          "(7.2), "
+          "12 (7.4); auto: 11, but 12 when fields of hashes expire, which none before can express",
+          .words = rdb_version_words),
     ACTED(WORDS, "snapshot-cron", "", CONFIG__MULTI | CONFIG__OWN, snapshot_cron,
           "snapshots by the clock, in cron's syntax (minute hour day month weekday, or @daily and "
           "its like), local time; empty: none",

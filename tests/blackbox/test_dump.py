@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""DUMP and RESTORE: options and error texts, every type there and back, payloads of stock Redis."""
+"""DUMP and RESTORE: options and error texts, every type there and back, stock Redis both ways."""
 import contextlib
 import os
 import shutil
@@ -114,3 +114,27 @@ def test_from_redis(c, oracle):
         assert read_all(c, 1) == read_all(redis, 1)
         for key in ("int:1", "intset:1", "hash:1", "zset:1"):
             assert c("OBJECT", "ENCODING", key) == redis("OBJECT", "ENCODING", key)
+
+
+@pytest.mark.torc_only
+def test_to_redis(c, config, oracle):
+    version = 10 if redis_version(ORACLE) < (7, 2) else 11
+    assert config("rdb-version", version) == "OK"
+    fill(c, seed=3, databases=(0,))
+    with oracle.client() as redis:
+        restore_all(redis, dump_all(c, 1))
+        assert read_all(redis, 1) == read_all(c, 1)
+
+
+@pytest.mark.torc_only
+def test_fields_that_expire(c, config):
+    c("HSET", "hash", "a", 1, "b", 2)
+    c("HEXPIRE", "hash", 1000, "FIELDS", 1, "a")
+    payload = c("DUMP", "hash")
+    assert payload[-10] == 12
+    assert c("RESTORE", "copy", 0, payload) == "OK"
+    assert c("HEXPIRETIME", "copy", "FIELDS", 2, "a", "b") == \
+        c("HEXPIRETIME", "hash", "FIELDS", 2, "a", "b")
+    assert config("rdb-version", 11) == "OK"
+    assert c("DUMP", "hash") == Error("ERR hash field expiration cannot be expressed in RDB "
+                                      "version 11 (rdb-version)")
