@@ -147,8 +147,8 @@ static const struct config__row rows[] = {
           "bring a snapshot to the disk step by step while it is written"),
     ACTED(ENUM, "rdb-version", "auto", CONFIG__OWN, rdb_version,
           "version of the RDB format in snapshots, DUMP and MIGRATE: 9 (Redis 5), 10 (7.0), 11 "
-          "(7.2), "
-          "12 (7.4); auto: 11, but 12 when fields of hashes expire, which none before can express",
+          "(7.2), 12 (7.4); auto: 11, but 12 when fields of hashes expire, which none before can "
+          "express",
           .words = rdb_version_words),
     ACTED(WORDS, "snapshot-cron", "", CONFIG__MULTI | CONFIG__OWN, snapshot_cron,
           "snapshots by the clock, in cron's syntax (minute hour day month weekday, or @daily and "

@@ -145,7 +145,8 @@ def start_pair(options):
              if version >= (7, 2) or not name.startswith("set-max-listpack")}
     oracle = Server(known, binary=options.oracle)
     try:
-        torc = Server({"shards": options.shards, "io-backend": options.io_backend, **limits},
+        torc = Server({"shards": options.shards, "io-backend": options.io_backend,
+                       "rdb-version": "10" if version and version < (7, 2) else "auto", **limits},
                       binary=options.torc)
     except BaseException:
         oracle.stop()

@@ -22,7 +22,7 @@ from . import resp
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TORC_ONLY = {"shards", "io-backend", "pipeline-order", "shard-pinning", "shard-ports",
-             "rdb-unknown"}
+             "rdb-unknown", "rdb-version"}
 START_SECONDS = 20 * resp.SLOW
 
 
