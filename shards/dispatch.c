@@ -203,8 +203,9 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
  */
 static __attribute__((noinline)) bool is_kept(struct shard *at, const struct connection *conn,
                                               const struct parsed *p) {
-    return p->write && snapshot_walk_meets(at, conn->db, p->spec, p->argc, p->argv, p->hashed_arg,
-                                           p->hash, false);
+    if (!p->write || at->intents.lent) return false; // lent: the request looks when it is back
+    return snapshot_walk_meets(at, conn->db, p->spec, p->argc, p->argv, p->hashed_arg, p->hash,
+                               false);
 }
 
 /** Runs a command now, on the keyspace of `at`: the own shard, or one that is being visited. */
