@@ -31,6 +31,7 @@ static const struct {
     {"split-write", SABOTAGE_SPLIT_WRITE, "groups", "torn"},
     {"split-write", SABOTAGE_SPLIT_WRITE, "tokens", "got"},
     {"split-write", SABOTAGE_SPLIT_WRITE, "registers", "no order"},
+    {"split-write", SABOTAGE_SPLIT_WRITE, "snapshot", "a snapshot has"},
     {"relaxed", SABOTAGE_RELAXED, "order", "saw"},
     {"stale", SABOTAGE_STALE, "registers", "no order"},
     {"stale", SABOTAGE_STALE, "order", "client"},
