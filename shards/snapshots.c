@@ -181,11 +181,13 @@ static void complete(struct snapshots *sn, struct shard *s, int error) {
         bytes = snapshot_file_written(file);
         snapshot_file_free(file);
     }
-    if (error == -ENOTSUP && s->config->rdb_version == CONFIG_RDB_AUTO && !sn->needs_12) {
-        sn->needs_12 = true; // from now on
+    if (error == -ENOTSUP && s->config->rdb_version == CONFIG_RDB_AUTO && !sn->needs_12 &&
+        !sn->stopping) {
+        sn->needs_12 = true;
         snapshots__begin(sn, s);
         return;
     }
+    sn->needs_12 = false;
     log_result(sn, s, error, bytes);
     show_result(sn, s, error, bytes);
     snapshots__update_gates(sn, s->config);
@@ -274,7 +276,7 @@ void snapshots__begin(struct snapshots *sn, struct shard *s) {
     sn->started_ns = s->now_ns;
     pthread_mutex_lock(&sn->lock);
     sn->shown.running = true;
-    sn->shown.started++;
+    if (!sn->needs_12) sn->shown.started++;
     sn->shown.started_ns = sn->started_ns;
     pthread_mutex_unlock(&sn->lock);
     int error = start_parts(sn, s);

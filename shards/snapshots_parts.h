@@ -52,7 +52,7 @@ struct snapshots {
     bool for_shutdown; // the one under way is the last before the end
     int error;         // why it is given up
     char why[128];     // ... in words; empty: those of the error
-    bool needs_12;     // version 11 has turned out not to do
+    bool needs_12;     // 11 has turned out not to do: this is the second attempt
     int64_t dated_s;   // the one under way is to be kept with this date; 0: no
     int64_t started_s, started_ns;
     uint64_t instant_dirty, instant_keys;
