@@ -45,7 +45,7 @@ BODIES = [
 ]
 VERSIONS = [1, 6, 9, 10, 10, 10, 81, 255, 11 * 256]
 PAYLOADS = [sealed(body, version) for body in BODIES for version in VERSIONS]
-PAYLOADS += [PAYLOADS[3][:-1], PAYLOADS[3] + b"x", b"", b"x", b"\x00" * 10, b"\xff" * 40,
+PAYLOADS += [PAYLOADS[3][:-1], PAYLOADS[3] + b"x", b"", b"x", b"\xff" * 40,
              PAYLOADS[3][:3] + b"\x01" + PAYLOADS[3][4:],
              sealed(b"", 9), sealed(b"\x08\x00", 9), sealed(b"\xff", 9), sealed(b"\x00\x25abc", 9)]
 
