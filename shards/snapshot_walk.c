@@ -51,6 +51,7 @@ struct snapshot_walk {
 struct claim {
     struct claim *next;
     uint32_t db;       // the number of its database at the instant
+    bool passed;       // the walk has gone past the entry: it is written by this or not at all
     struct part *part; // with one key
 };
 
@@ -224,7 +225,7 @@ static struct entry *claimed_entry(const struct shard *s, const struct claim *c)
 /** Whether a claim stands in the way of a transaction over the whole shard, and of no one else. */
 static bool gives_way(const struct shard *s, const struct claim *c) {
     const struct intent *i = &c->part->keys[0].intent;
-    return s->intents.wholes > 0 && !c->part->write && !i->previous && !i->next;
+    return s->intents.wholes > 0 && !c->passed && !c->part->write && !i->previous && !i->next;
 }
 
 static void serve_claims(struct shard *s) {
@@ -246,8 +247,12 @@ static bool is_busy(void *context, uint32_t db, struct entry *e) {
     if (likely(s->intents.parts == 0)) return false;
     struct key key = key_of(s->keyspace, entry_key(e));
     if (!intents_is_shared(&s->intents, key.hash)) return false;
+    struct claim *c = find_claim(s->share, db, key.hash);
     // One that is there already leads to the entry in the end, whichever kind it is.
-    if (!find_claim(s->share, db, key.hash)) claim(s, db, key, true);
+    if (c)
+        c->passed = true;
+    else
+        claim(s, db, key, true);
     return true;
 }
 
