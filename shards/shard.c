@@ -593,9 +593,10 @@ int64_t shard_sleep_ns(struct shard *s) {
     if (s->resumable || s->dirty || (s->gates & GATE_OUTBOX) || s->stopping)
         return s->stopping ? 1000000 : 0;
     if (s->loading && loading_is_due(s)) return 0;
-    bool flushed = s->keyspace->flushed && !snapshot_walk_is_paused(s);
-    bool due = (s->expire_pending && !s->loading) || flushed;
-    if (due && !s->intents.lent) return 0;
+    if (!s->intents.lent) { // or what the keyspace holds is not ours to look at
+        if (s->expire_pending && !s->loading) return 0;
+        if (s->keyspace->flushed && !snapshot_walk_is_paused(s)) return 0;
+    }
     if (s->eviction.pending || pubsub_has_news(s)) return 0;
     int64_t share_ns = unlikely(s->share != NULL) ? snapshot_walk_sleep_ns(s) : INT64_MAX;
     if (share_ns == 0) return 0;
