@@ -108,6 +108,6 @@ bool config__check_cron(const struct slice *words, size_t count, struct buf *err
 
 bool config__check_base_name(const struct slice *words, size_t count, struct buf *error) {
     ASSERT(count == 1);
-    if (memchr(words[0].p, '/', words[0].n) == NULL) return true;
+    if (words[0].n == 0 || memchr(words[0].p, '/', words[0].n) == NULL) return true;
     return fail(error, "dbfilename can't be a path, just a filename");
 }
