@@ -48,7 +48,8 @@ def is_one_too_many(item):
     """Whether the test is marked `few`, and this configuration is left out."""
     if REDIS or os.environ.get("TORC_CONFIGS") or not item.get_closest_marker("few"):
         return False
-    return item.callspec.params["running"] not in FEW
+    running = item.callspec.params.get("running") if hasattr(item, "callspec") else None
+    return running is not None and running not in FEW
 
 
 def pytest_collection_modifyitems(config, items):

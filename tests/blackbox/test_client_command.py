@@ -9,6 +9,8 @@ import pytest
 from lib.check import NOT_INTEGER, SYNTAX, arity, check, eventually
 from lib.resp import SLOW, Error, encode
 
+pytestmark = pytest.mark.few
+
 NO_CLIENT = Error("ERR No such client")
 
 

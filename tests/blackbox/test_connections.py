@@ -11,6 +11,8 @@ import pytest
 from lib.check import check, eventually, info
 from lib.resp import SLOW, Client, ConnectionClosed, Error, encode
 
+pytestmark = pytest.mark.few
+
 
 def has_ipv6():
     try:

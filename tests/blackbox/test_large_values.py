@@ -9,6 +9,8 @@ import pytest
 from lib import resp
 from lib.server import Server, options_of, io_uring_works
 
+pytestmark = pytest.mark.few
+
 KIB = 1024
 SIZES = [16 * KIB, 32 * KIB - 1, 32 * KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 300 * KIB,
          1024 * KIB, 1024 * KIB + 1, 5000 * KIB]

@@ -17,6 +17,8 @@ from lib.resp import SLOW, ConnectionClosed, Error
 from lib.server import Server, free_port
 from lib.target import HANG_UP, Target
 
+pytestmark = pytest.mark.few
+
 SYNTAX = Error("ERR syntax error")
 NOT_INTEGER = Error("ERR value is not an integer or out of range")
 CONNECTING = Error("IOERR error or timeout connecting to the client")

@@ -7,6 +7,8 @@ import pytest
 from lib.check import arity, check, eventually, info
 from lib.resp import ConnectionClosed, Error, encode
 
+pytestmark = pytest.mark.few
+
 PROTOCOL_ERRORS = [
     (b"*99999999999\r\n", "invalid multibulk length"),
     (b"*2147483648\r\n", "invalid multibulk length"),

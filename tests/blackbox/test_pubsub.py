@@ -8,6 +8,8 @@ import pytest
 from lib.check import check, eventually, info
 from lib.resp import Error, Push, encode
 
+pytestmark = pytest.mark.few
+
 CONTEXT = ("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
            "are allowed in this context")
 

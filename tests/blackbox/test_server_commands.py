@@ -10,6 +10,8 @@ import pytest
 from lib.check import NOT_INTEGER, SYNTAX, arity, check, eventually, info
 from lib.resp import SLOW, Error
 
+pytestmark = pytest.mark.few
+
 INFO_FIELDS = {
     "server": """
         redis_version redis_git_sha1 redis_git_dirty redis_build_id redis_mode os arch_bits

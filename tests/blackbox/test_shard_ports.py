@@ -12,7 +12,7 @@ from lib.resp import SLOW, Client, ConnectionClosed, Error
 from lib.server import ServerDied, free_port, free_run
 from lib.target import Target
 
-pytestmark = pytest.mark.torc_only
+pytestmark = [pytest.mark.torc_only, pytest.mark.few]
 SLOTS = 16384
 SHARDS_MAX = 8  # of the servers here
 DISABLED = Error("ERR This instance has cluster support disabled")

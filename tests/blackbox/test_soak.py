@@ -10,7 +10,7 @@ from lib.resp import SLOW
 
 SECONDS = float(os.environ.get("TORC_SOAK_SECONDS", "3"))
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.few]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 
 from lib.resp import SLOW, ConnectionClosed, Error
 
+pytestmark = pytest.mark.few
+
 WRONG_TYPE = Error("WRONGTYPE Operation against a key holding the wrong kind of value")
 KEYS = ["key:%d" % i for i in range(8)]
 
