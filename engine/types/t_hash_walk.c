@@ -39,6 +39,15 @@ void thash_iterate(struct thash_iterator *it, struct value v, int64_t now_ms) {
         it->at = thash__pack_first(v.object, thash__width(v), now_ms);
 }
 
+/** The next field of a table whose time is not over. */
+static inline bool next_block(struct thash_iterator *it, struct thash__field *f) {
+    for (const void *block; (block = hashtable_next(&it->table)) != NULL;) {
+        thash__read(block, f);
+        if (!thash__is_over(f->expire_ms, it->now_ms)) return true;
+    }
+    return false;
+}
+
 bool thash_next(struct thash_iterator *it, struct listpack_item *field,
                 struct listpack_item *value) {
     if (it->v.encoding != ENC_HASH_HASHTABLE) {
@@ -47,13 +56,9 @@ bool thash_next(struct thash_iterator *it, struct listpack_item *field,
         return true;
     }
     struct thash__field f;
-    for (const void *block; (block = hashtable_next(&it->table)) != NULL;) {
-        thash__read(block, &f);
-        if (thash__is_over(f.expire_ms, it->now_ms)) continue;
-        show_block(&f, field, value);
-        return true;
-    }
-    return false;
+    if (!next_block(it, &f)) return false;
+    show_block(&f, field, value);
+    return true;
 }
 
 bool thash_next_expiring(struct thash_iterator *it, struct listpack_item *field,
@@ -65,14 +70,10 @@ bool thash_next_expiring(struct thash_iterator *it, struct listpack_item *field,
         return thash_next(it, field, value);
     }
     struct thash__field f;
-    for (const void *block; (block = hashtable_next(&it->table)) != NULL;) {
-        thash__read(block, &f);
-        if (thash__is_over(f.expire_ms, it->now_ms)) continue;
-        show_block(&f, field, value);
-        *expire_ms = f.expire_ms;
-        return true;
-    }
-    return false;
+    if (!next_block(it, &f)) return false;
+    show_block(&f, field, value);
+    *expire_ms = f.expire_ms;
+    return true;
 }
 
 int64_t thash_min_expire_ms(struct value v) {
