@@ -83,9 +83,9 @@ static void connection_free(struct connection *conn) {
     buf_free(&conn->out);
     buf_free(&conn->sending);
     resp_parser_fini(&conn->parser);
-    mem_free(conn->name);
-    mem_free(conn->lib_name);
-    mem_free(conn->lib_ver);
+    if (conn->texts)
+        for (int i = 0; i < CLIENT_TEXTS; i++) mem_free(conn->texts[i]);
+    mem_free(conn->texts);
     conn->magic = 0;
     mem_free(conn);
 }
@@ -361,6 +361,25 @@ static void describe_flags(const struct connection *conn, char flags[16]) {
     flags[n] = '\0';
 }
 
+void connection_set_text(struct connection *conn, enum client_text which, struct slice value) {
+    if (!conn->texts) {
+        if (value.n == 0) return;
+        conn->texts = mem_calloc(CLIENT_TEXTS * sizeof *conn->texts);
+    }
+    char **text = &conn->texts[which];
+    mem_free(*text);
+    *text = NULL;
+    if (value.n == 0) return;
+    *text = mem_alloc(value.n + 1);
+    memcpy(*text, value.p, value.n);
+    (*text)[value.n] = '\0';
+}
+
+static const char *text_or_nothing(const struct connection *conn, enum client_text which) {
+    const char *text = connection_text(conn, which);
+    return text ? text : "";
+}
+
 void connection_describe(const struct connection *conn, struct buf *out) {
     char peer[160], own[160], flags[16];
     if (conn->io_closing || listener_peer_text(conn->io.fd, peer, sizeof peer) == 0)
@@ -371,7 +390,7 @@ void connection_describe(const struct connection *conn, struct buf *out) {
     int64_t now_ms = conn->shard->now_ms;
     size_t waiting = input_waiting(conn);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u",
-               (unsigned long long)conn->id, peer, own, conn->io.fd, conn->name ? conn->name : "",
+               (unsigned long long)conn->id, peer, own, conn->io.fd, text_or_nothing(conn, CLIENT_NAME),
                (long long)(now_ms - conn->created_ms) / 1000,
                (long long)(now_ms - conn->active_ms) / 1000, flags, conn->db);
     buf_printf(out, " sub=%u psub=%u ssub=%u", pubsub_count(conn, PUBSUB_CHANNEL),
@@ -386,5 +405,5 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                conn->send_busy ? "rw" : "r",
                conn->last_command ? command_by_id(conn->last_command - 1u)->full_name : "NULL");
     buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s", conn->proto,
-               conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "");
+               text_or_nothing(conn, CLIENT_LIB_NAME), text_or_nothing(conn, CLIENT_LIB_VER));
 }

@@ -40,6 +40,9 @@ enum connection_stall {
     STALL_MEMORY = 32, // eviction has not kept up with the writes
 };
 
+/** What a client says of itself (CLIENT SETNAME, SETINFO, HELLO). */
+enum client_text { CLIENT_NAME, CLIENT_LIB_NAME, CLIENT_LIB_VER, CLIENT_TEXTS };
+
 enum connection_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
 /** What a connection in STALL_WORK waits for. First member of whatever that is. */
@@ -106,7 +109,7 @@ struct connection {
     struct watch_set *watches;       // what WATCH has named; NULL: nothing
     struct work *work;               // what STALL_WORK is about
     struct pubsub_client *pubsub;    // NULL: has never subscribed to anything
-    char *name, *lib_name, *lib_ver; // NULL: not set
+    char **texts; // [CLIENT_TEXTS] what it has said of itself; NULL: nothing yet
     int64_t created_ms, active_ms;
 };
 _Static_assert(CONNECTION_OWED_MAX < UINT16_MAX, "what is under way is owed");
@@ -187,6 +190,13 @@ static inline size_t connection_owed_bytes(const struct connection *conn) {
 
 /** Closes the client that lets too many bytes pile up (client-output-buffer-limit). */
 void connection_check_output_limit(struct connection *conn);
+
+/** What the client has said of itself; NULL: nothing. The connection's, until it says otherwise. */
+static inline const char *connection_text(const struct connection *conn, enum client_text which) {
+    return conn->texts ? conn->texts[which] : NULL;
+}
+/** Takes a copy of what the client says of itself; of an empty text nothing is left. */
+void connection_set_text(struct connection *conn, enum client_text which, struct slice value);
 
 /** One line of CLIENT LIST / CLIENT INFO, without line end. */
 void connection_describe(const struct connection *conn, struct buf *out);

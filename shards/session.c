@@ -137,15 +137,6 @@ bool session_name_is_valid(struct slice name) {
     return true;
 }
 
-void session_set_text(char **text, struct slice value) {
-    mem_free(*text);
-    *text = NULL;
-    if (value.n == 0) return;
-    *text = mem_alloc(value.n + 1);
-    memcpy(*text, value.p, value.n);
-    (*text)[value.n] = '\0';
-}
-
 // ---- AUTH, HELLO -------------------------------------------------------------------------------
 
 /** Compares in a time that does not depend on where the texts differ. */
@@ -249,7 +240,7 @@ void session_hello(struct session_call *call) {
                        "time");
         return;
     }
-    if (name) session_set_text(&conn->name, *name);
+    if (name) connection_set_text(conn, CLIENT_NAME, *name);
     conn->proto = (uint8_t)proto;
     r->proto = conn->proto;
     pubsub_update_mode(conn);
@@ -290,7 +281,7 @@ void session_reset_state(struct connection *conn) {
     conn->no_evict = false;
     conn->cmd_flags &= ~(uint32_t)CMD_CTX_NO_TOUCH;
     conn->authenticated = conn->shard->config->requirepass[0] == '\0';
-    session_set_text(&conn->name, slice_of("", 0));
+    connection_set_text(conn, CLIENT_NAME, slice_of("", 0));
 }
 
 static void end_reset(struct connection *conn, struct reply *reply) {

@@ -69,8 +69,6 @@ session_fn session_info, session_debug;
 
 /** Whether a text may be a client's name or library name: printable ASCII without spaces. */
 bool session_name_is_valid(struct slice name);
-/** Sets an optional text of the connection (its name): NULL when empty. */
-void session_set_text(char **text, struct slice value);
 /** Back to the state of a new connection (RESET), but for id and socket. */
 void session_reset_state(struct connection *conn);
 

@@ -30,31 +30,31 @@ void client_setname(struct session_call *call) {
                     "ERR Client names cannot contain spaces, newlines or special characters.");
         return;
     }
-    session_set_text(&call->connection->name, call->argv[2]);
+    connection_set_text(call->connection, CLIENT_NAME, call->argv[2]);
     reply_ok(call->reply);
 }
 
 void client_getname(struct session_call *call) {
-    if (call->connection->name)
-        reply_bulk_text(call->reply, call->connection->name);
+    const char *name = connection_text(call->connection, CLIENT_NAME);
+    if (name)
+        reply_bulk_text(call->reply, name);
     else
         reply_null(call->reply);
 }
 
 void client_setinfo(struct session_call *call) {
-    struct connection *conn = call->connection;
     struct slice option = call->argv[2], value = call->argv[3];
-    char **field = slice_is(option, "lib-name")  ? &conn->lib_name
-                   : slice_is(option, "lib-ver") ? &conn->lib_ver
-                                                 : NULL;
-    if (!field) {
+    enum client_text which = slice_is(option, "lib-name")  ? CLIENT_LIB_NAME
+                             : slice_is(option, "lib-ver") ? CLIENT_LIB_VER
+                                                           : CLIENT_TEXTS;
+    if (which == CLIENT_TEXTS) {
         reply_error_format(call->reply, "ERR Unrecognized option '%.*s'", (int)option.n, option.p);
     } else if (!session_name_is_valid(value)) {
         reply_error_format(call->reply,
                            "ERR %.*s cannot contain spaces, newlines or special characters.",
                            (int)option.n, option.p);
     } else {
-        session_set_text(field, value);
+        connection_set_text(call->connection, which, value);
         reply_ok(call->reply);
     }
 }
