@@ -7,6 +7,7 @@
 // Called by dispatch.c and transaction.c to begin, by the pass of shard.c, and after commands.
 #include "shards/blocked.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "engine/base/alloc.h"
@@ -15,9 +16,15 @@
 #include "shards/visit.h"
 
 #define BLOCKED_MAGIC 0x424c4f434b454421u
-#define AGAIN_NS      INT64_C(1000000) // until an end that found the client claimed is tried again
 
-enum claim { CLAIM_FREE, CLAIM_CLAIMED, CLAIM_MISSED };
+/** Who has a blocked client: blocked.h draws it. */
+enum claim {
+    CLAIM_FREE,
+    CLAIM_SERVED,    // somebody runs its command just now
+    CLAIM_HOME,      // home looks at all its keys, or is going to
+    CLAIM_OVER,      // it has its answer, or that is on its way
+    CLAIM_MISSED = 4 // beside the others: somebody else had something, too
+};
 
 /** A place in the queue of one key. */
 struct place {
@@ -49,7 +56,7 @@ struct blocked {
     struct blocked *retry_next;
     struct blocked_leg **legs;
     uint32_t leg_count, legs_out; // out: to be given back before this can be freed
-    bool answered;                // `reply` is the answer
+    bool ended;                   // home: no longer to be served, as soon as nobody has it
     bool done;                    // the connection has been answered
     bool scattered;               // the command needs keys beyond the one that is ready, elsewhere
     struct buf reply;
@@ -69,13 +76,23 @@ static bool move_claim(struct blocked *b, uint32_t from, uint32_t to) {
     return atomic_compare_exchange_strong(&b->claim, &from, to);
 }
 
-/** Whether the client is now ours to answer; if not, whoever has it knows that there was more. */
+static uint32_t who_has(struct blocked *b) {
+    return atomic_load(&b->claim) & ~(uint32_t)CLAIM_MISSED;
+}
+
+/** Whether the client is now ours to serve; if not, whoever has it knows that there was more. */
 static bool claim(struct blocked *b) {
-    for (;;) {
-        if (move_claim(b, CLAIM_FREE, CLAIM_CLAIMED)) return true;
-        if (move_claim(b, CLAIM_CLAIMED, CLAIM_MISSED)) return false;
-        if (atomic_load(&b->claim) == CLAIM_MISSED) return false;
-    }
+    uint32_t now = CLAIM_FREE, next = CLAIM_SERVED;
+    while (!atomic_compare_exchange_weak(&b->claim, &now, next))
+        next = now == CLAIM_FREE ? CLAIM_SERVED : now | CLAIM_MISSED;
+    return now == CLAIM_FREE;
+}
+
+/** Puts a client back that was ours; false: there was more meanwhile, and home has it now. */
+static bool put_back(struct blocked *b, uint32_t from) {
+    if (move_claim(b, from, CLAIM_FREE)) return true;
+    atomic_store(&b->claim, CLAIM_HOME);
+    return false;
 }
 
 // ---- places (whoever is in the keyspace) -------------------------------------------------------
@@ -185,17 +202,8 @@ static void answer(struct blocked *b) {
     buf_free(&reply);
 }
 
-static void on_due(struct timer *timer);
-
-/** Ends the wait without having got anything: time is over, CLIENT UNBLOCK, the client has left. */
-static void end_blocked(struct work *work, const char *error) {
-    struct blocked *b = (struct blocked *)work;
-    ASSERT(b->magic == BLOCKED_MAGIC);
-    if (error) b->error = error;
-    if (!move_claim(b, CLAIM_FREE, CLAIM_CLAIMED)) { // just being answered, or looked at
-        timers_set(&b->home->timers, &b->timer, b->home->now_ns + AGAIN_NS, on_due);
-        return;
-    }
+/** The answer to who has got nothing. */
+static void answer_nothing(struct blocked *b) {
     struct reply reply;
     reply_init(&reply, &b->reply, b->proto);
     if (b->error)
@@ -206,9 +214,37 @@ static void end_blocked(struct work *work, const char *error) {
     answer(b);
 }
 
+/**
+ * Takes the client from whoever may serve it; false: it has been served. Who runs its command just
+ * now, on another thread, is waited for: that waits for nobody.
+ */
+static bool take(struct blocked *b) {
+    for (;;) {
+        if (move_claim(b, CLAIM_FREE, CLAIM_OVER)) return true;
+        uint32_t who = who_has(b);
+        if (who == CLAIM_OVER) return false;
+        if (who == CLAIM_HOME) return true;
+        sched_yield();
+    }
+}
+
+/**
+ * Ends the wait without having got anything: time is over, CLIENT UNBLOCK, the client has left.
+ * What home has to do first, it does not do any more. False: it was answered, or ended, before.
+ */
+static bool end_blocked(struct work *work, const char *error) {
+    struct blocked *b = (struct blocked *)work;
+    ASSERT(b->magic == BLOCKED_MAGIC);
+    if (b->ended || !take(b)) return false;
+    b->ended = true;
+    b->error = error;
+    if (who_has(b) == CLAIM_OVER) answer_nothing(b);
+    return true;
+}
+
 static void on_due(struct timer *timer) {
     struct blocked *b = (struct blocked *)((char *)timer - offsetof(struct blocked, timer));
-    end_blocked(&b->work, NULL);
+    end_blocked(&b->work, NULL); // or the answer is on its way
 }
 
 /** An error that ends the wait counts as one of the command, too. */
@@ -230,26 +266,17 @@ static void retry_later(struct shard *s, struct blocked *b) {
     s->blocked_retries = b;
 }
 
-/** The client goes on waiting, unless something has happened to its keys meanwhile. */
-static void wait_on(struct blocked *b) {
-    if (move_claim(b, CLAIM_CLAIMED, CLAIM_FREE)) return;
-    atomic_store(&b->claim, CLAIM_CLAIMED);
-    retry_later(b->home, b);
-}
-
 static void run_retry(struct transaction *t, void *context) {
     struct blocked *b = context;
     struct shard *s = b->home;
-    struct connection *conn = b->work.connection;
-    struct buf bytes = {0};
     struct reply reply;
     struct block block = {0};
-    if (has_left(b)) {
-        finish(b);
-        transaction_finish(t, &bytes);
+    if (b->ended || has_left(b)) {
+        answer_nothing(b);
+        transaction_end(t);
         return;
     }
-    reply_init(&reply, &bytes, b->proto);
+    reply_init(&reply, &b->reply, b->proto);
     struct cmd c = {.spec = b->spec,
                     .argc = b->argc,
                     .argv = b->argv,
@@ -265,23 +292,26 @@ static void run_retry(struct transaction *t, void *context) {
     mem_free(block.replaced);
     if (!block.wanted) {
         count_errors(s, b, &reply);
-        finish(b);
-        transaction_finish(t, &bytes);
+        answer(b);
+        transaction_end(t);
     } else {
         transaction_end(t);
-        connection_work_begin(conn, &b->work);
-        wait_on(b);
-        connection_mark(conn); // its client may have left meanwhile
+        if (!put_back(b, CLAIM_HOME)) retry_later(s, b);
     }
-    buf_free(&bytes);
 }
 
-/** Runs the command as a transaction over all its keys. The client is claimed. */
+static bool writes(const struct blocked *b) { return (b->spec->flags & COMMAND_WRITE) != 0; }
+
+/**
+ * Runs the command as a transaction over all its keys. The client is home's, and still waits: the
+ * transaction is not its work.
+ */
 static void retry(struct blocked *b) {
-    struct connection *conn = b->work.connection;
-    connection_work_leave(conn);
-    struct transaction *t =
-        transaction_new(conn, (b->spec->flags & COMMAND_WRITE) != 0, b->db, run_retry, b);
+    if (b->ended) {
+        answer_nothing(b);
+        return;
+    }
+    struct transaction *t = transaction_new_own(b->home, writes(b), b->db, run_retry, b);
     struct key_list keys;
     key_list_init(&keys, b->spec, b->argc, b->argv);
     for (int i = 0; i < keys.count; i++) transaction_add_key(t, b->argv[keys.at[i].arg], true);
@@ -291,8 +321,10 @@ static void retry(struct blocked *b) {
 
 void blocked_served(struct shard *s, struct blocked *b) {
     ASSERT(b->magic == BLOCKED_MAGIC && b->home == s);
-    if (b->answered)
+    if (who_has(b) == CLAIM_OVER)
         answer(b);
+    else if (b->ended)
+        answer_nothing(b);
     else
         retry_later(s, b);
 }
@@ -315,17 +347,6 @@ static bool is_ready(const struct shard *at, const struct blocked *b, struct key
         if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < now_ms) e = NULL;
     }
     return e && entry_type(e) == b->type ? true : b->on_missing;
-}
-
-/** Whether all keys of the command can be used now: those of other shards in visits. */
-static bool is_in_reach(struct shard *s, const struct blocked *b) {
-    struct key_list keys;
-    key_list_init(&keys, b->spec, b->argc, b->argv);
-    bool all = true;
-    for (int i = 0; i < keys.count && all; i++)
-        all = visit_also(s, shard_of_key(s, b->argv[keys.at[i].arg]));
-    key_list_fini(&keys);
-    return all;
 }
 
 /** Runs a claimed client's command. False: it goes on waiting. */
@@ -362,6 +383,12 @@ static bool is_lent(const struct shard *at, const struct blocked *b) {
            request_conflict(at, b->spec, b->argc, b->argv, 0, 0, &hash, &write, true);
 }
 
+/** Whether a snapshot keeps a key that the command, all of whose keys are here, would change. */
+static bool is_kept(struct shard *at, const struct blocked *b) {
+    return unlikely(at->share != NULL) && writes(b) &&
+           snapshot_walk_meets(at, b->db, b->spec, b->argc, b->argv, 0, 0, false);
+}
+
 /**
  * Tries to serve one place of a ready key. STOP: nobody behind it is to be served before it. LENT:
  * nor is it, before what it needs is back.
@@ -375,19 +402,21 @@ static enum served serve_place(struct shard *s, struct shard *at, struct place *
     if (!claim(b)) return b->scattered ? SERVED_STOP : SERVED_ON;
     // As Redis does, over all its keys in their order, where that is possible; else on the one that
     // is ready, if no other is needed.
-    bool here = b->leg_count == 1 && !b->scattered, all = !here && is_in_reach(s, b);
-    if (b->scattered && !all) {
+    bool here = b->leg_count == 1 && !b->scattered;
+    bool all = !here && visit_keys(s, b->db, b->spec, b->argc, b->argv, writes(b));
+    if ((b->scattered && !all) || (here && is_kept(at, b))) {
+        atomic_store(&b->claim, CLAIM_HOME);
         tell_home(s, b);
         return SERVED_STOP;
     }
     int64_t now_us = s->now_us > at->now_us ? s->now_us : at->now_us;
-    const struct view *one = shard_view(at, (b->spec->flags & COMMAND_WRITE) != 0);
+    const struct view *one = shard_view(at, writes(b));
     if (!has_left(b) && run_claimed(s, b, all ? &s->everywhere : one,
                                     all ? visit_now_us(s) : now_us, here || all ? 0 : place->arg)) {
-        b->answered = true;
         leg_unqueue(at, place->leg);
+        atomic_store(&b->claim, CLAIM_OVER);
         tell_home(s, b);
-    } else if (!move_claim(b, CLAIM_CLAIMED, CLAIM_FREE)) {
+    } else if (!put_back(b, CLAIM_SERVED)) {
         tell_home(s, b);
     }
     return SERVED_ON;

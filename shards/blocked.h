@@ -9,10 +9,13 @@
 // A client that waits for keys of several shards is answered by one of them: who wants to answer
 // claims it first, by one atomic word. Who claims and then has nothing to give puts it back.
 //
-//            claim                        nothing to give
-//   FREE ------------> CLAIMED ------------------------------------> FREE
-//                         |  somebody else had something, too
-//                         +-----------------------------------> MISSED: home looks at all keys
+//         claim              nothing to give
+//   FREE -------> SERVED -------------------------------------------> FREE
+//                   |  |   somebody else had something, too, or       ^
+//                   |  |   what it needs is not in reach              | nothing to give
+//                   |  +-----------------------------------------> HOME: looks at all keys
+//                   | answered                                        | answered
+//                   +------------------------> OVER <-----------------+
 #ifndef TORC_SHARDS_BLOCKED_H
 #define TORC_SHARDS_BLOCKED_H
 

@@ -246,6 +246,17 @@ void connection_work_done(struct connection *conn, const void *reply, size_t len
     connection_drop(conn);
 }
 
+void connection_late_begin(const struct connection *conn, struct late_reply *late) {
+    late->bytes = (struct buf){0};
+    reply_init(&late->reply, &late->bytes, conn->proto);
+}
+
+void connection_late_end(struct connection *conn, struct late_reply *late) {
+    if (late->reply.errors) statistics_error(&conn->shard->stats, late->reply.error_code);
+    connection_work_done(conn, late->bytes.p, late->bytes.len);
+    buf_free(&late->bytes);
+}
+
 void connection_check_output_limit(struct connection *conn) {
     const struct config_output_limit *limit =
         &conn->shard->config->output_limit[pubsub_is_subscribed(conn) ? CONFIG_CLIENT_PUBSUB
@@ -390,8 +401,8 @@ void connection_describe(const struct connection *conn, struct buf *out) {
     int64_t now_ms = conn->shard->now_ms;
     size_t waiting = input_waiting(conn);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u",
-               (unsigned long long)conn->id, peer, own, conn->io.fd, text_or_nothing(conn, CLIENT_NAME),
-               (long long)(now_ms - conn->created_ms) / 1000,
+               (unsigned long long)conn->id, peer, own, conn->io.fd,
+               text_or_nothing(conn, CLIENT_NAME), (long long)(now_ms - conn->created_ms) / 1000,
                (long long)(now_ms - conn->active_ms) / 1000, flags, conn->db);
     buf_printf(out, " sub=%u psub=%u ssub=%u", pubsub_count(conn, PUBSUB_CHANNEL),
                pubsub_count(conn, PUBSUB_PATTERN), pubsub_count(conn, PUBSUB_SHARD_CHANNEL));

@@ -50,8 +50,8 @@ struct work {
     struct connection *connection;
     bool blocking; // a blocked client (WAIT, BLPOP): gives up when the client leaves
     bool timed;    // ... and when some time is over
-    void (*end)(struct work *work,
-                const char *error); // blocking: end now, with this error or (NULL) as if timed out
+    // Blocking: ends, with this error or (NULL) as if timed out. False: it was over before.
+    bool (*end)(struct work *work, const char *error);
 };
 
 struct connection {
@@ -105,11 +105,11 @@ struct connection {
     uint8_t cmd_flags;     // CMD_CTX_*: what its commands are told
     uint16_t last_command; // its id, plus one; 0: none yet
     uint32_t db;
-    struct multi *multi;             // queued commands, while in MULTI
-    struct watch_set *watches;       // what WATCH has named; NULL: nothing
-    struct work *work;               // what STALL_WORK is about
-    struct pubsub_client *pubsub;    // NULL: has never subscribed to anything
-    char **texts; // [CLIENT_TEXTS] what it has said of itself; NULL: nothing yet
+    struct multi *multi;          // queued commands, while in MULTI
+    struct watch_set *watches;    // what WATCH has named; NULL: nothing
+    struct work *work;            // what STALL_WORK is about
+    struct pubsub_client *pubsub; // NULL: has never subscribed to anything
+    char **texts;                 // [CLIENT_TEXTS] what it has said of itself; NULL: nothing yet
     int64_t created_ms, active_ms;
 };
 _Static_assert(CONNECTION_OWED_MAX < UINT16_MAX, "what is under way is owed");
@@ -166,6 +166,14 @@ void connection_work_begin(struct connection *conn, struct work *work);
 void connection_work_leave(struct connection *conn);
 /** The work is done: gives its reply (RESP bytes) and goes on. Drops the reference. */
 void connection_work_done(struct connection *conn, const void *reply, size_t length);
+/** The reply to a command that has waited for work: begun when it is known, given once. */
+struct late_reply {
+    struct buf bytes;
+    struct reply reply; // into bytes
+};
+void connection_late_begin(const struct connection *conn, struct late_reply *late);
+/** The work is done: gives the reply, counts its errors, and goes on. */
+void connection_late_end(struct connection *conn, struct late_reply *late);
 /** Whether the current command's reply is to be dropped (CLIENT REPLY). */
 static inline bool connection_is_silent(const struct connection *conn) {
     return conn->reply_mode == REPLY_OFF || conn->reply_mode == REPLY_SKIP;

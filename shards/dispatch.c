@@ -218,17 +218,8 @@ static void run_here(struct connection *conn, const struct parsed *p, const stru
 
 /** Whether the command needs nothing but keys of shards that can be visited now, all at once. */
 static bool is_in_reach(struct shard *s, uint32_t db, const struct parsed *p) {
-    if (p->spec->where != WHERE_KEYS || command_roams(p->spec, p->argc, p->argv)) return false;
-    struct key_list keys;
-    key_list_init(&keys, p->spec, p->argc, p->argv);
-    bool all = keys.count <= VISIT_KEYS_MAX; // without any, it comes to nothing but an error
-    for (int i = 0; i < keys.count && all; i++) {
-        struct slice key = p->argv[keys.at[i].arg];
-        uint32_t shard = shard_of_key(s, key);
-        all = visit_also(s, shard) && !(p->write && visit_meets(s, shard, db, key));
-    }
-    key_list_fini(&keys);
-    return all;
+    return p->spec->where == WHERE_KEYS && !command_roams(p->spec, p->argc, p->argv) &&
+           visit_keys(s, db, p->spec, p->argc, p->argv, p->write);
 }
 
 /** Runs a command over several shards: now, if it is in reach; else as a transaction. */

@@ -15,16 +15,13 @@ _Static_assert(sizeof(struct fanout_leg) <= MAILBOX_LINE, "a leg has a cache lin
 
 static void finish(struct fanout *f) {
     struct connection *conn = f->work.connection;
-    struct buf bytes = {0};
-    struct reply reply;
-    reply_init(&reply, &bytes, conn->proto);
-    f->finish(f, &reply);
-    if (reply.errors) statistics_error(&f->home->stats, reply.error_code);
+    struct late_reply late;
+    connection_late_begin(conn, &late);
+    f->finish(f, &late.reply);
     for (uint32_t i = 0; i < f->home->fleet->nshards; i++) buf_free(&fanout_leg_at(f, i)->text);
     mem_free(f->legs);
     mem_free(f);
-    connection_work_done(conn, bytes.p, bytes.len);
-    buf_free(&bytes);
+    connection_late_end(conn, &late);
 }
 
 static void start(struct connection *conn, bool everywhere, void *context,

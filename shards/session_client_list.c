@@ -276,12 +276,9 @@ static void run_unblock(struct shard *s, struct fanout_leg *leg) {
     const struct unblock *unblock = leg->fanout->context;
     for (struct connection *conn = s->connections.first; conn; conn = conn->next) {
         if (conn->id != unblock->id) continue;
-        if (conn->work && conn->work->blocking) {
-            leg->number = 1;
-            conn->work->end(conn->work, unblock->with_error
-                                            ? "UNBLOCKED client unblocked via CLIENT UNBLOCK"
-                                            : NULL);
-        }
+        const char *error =
+            unblock->with_error ? "UNBLOCKED client unblocked via CLIENT UNBLOCK" : NULL;
+        if (conn->work && conn->work->blocking) leg->number = conn->work->end(conn->work, error);
         return;
     }
 }

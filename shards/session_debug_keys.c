@@ -220,13 +220,12 @@ static void answer_listpack(struct cmd *c) {
 static void run(struct transaction *t, void *context) {
     struct question *question = context;
     struct connection *conn = question->connection;
-    struct buf bytes = {0};
-    struct reply reply;
-    reply_init(&reply, &bytes, conn->proto);
+    struct late_reply late;
+    connection_late_begin(conn, &late);
     struct cmd c = {.spec = question->spec,
                     .argc = question->argc,
                     .argv = question->argv,
-                    .reply = &reply,
+                    .reply = &late.reply,
                     .view = transaction_view(t),
                     .settings = &conn->shard->settings,
                     .now_ms = transaction_now_ms(t),
@@ -234,9 +233,7 @@ static void run(struct transaction *t, void *context) {
                     .db = conn->db,
                     .flags = CMD_CTX_NO_TOUCH};
     question->answer(&c);
-    if (reply.errors) statistics_error(&conn->shard->stats, reply.error_code);
-    transaction_finish(t, &bytes);
-    buf_free(&bytes);
+    transaction_late_end(t, &late);
     mem_free(question);
 }
 

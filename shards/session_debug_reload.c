@@ -44,17 +44,13 @@ static void reload_free(struct reload *reload) {
 }
 
 static void finish(struct reload *reload, const char *error) {
-    struct connection *conn = reload->connection;
-    struct buf bytes = {0};
-    struct reply reply;
-    reply_init(&reply, &bytes, conn->proto);
+    struct late_reply late;
+    connection_late_begin(reload->connection, &late);
     if (error)
-        reply_error(&reply, error);
+        reply_error(&late.reply, error);
     else
-        reply_ok(&reply);
-    if (reply.errors) statistics_error(&conn->shard->stats, reply.error_code);
-    transaction_finish(reload->transaction, &bytes);
-    buf_free(&bytes);
+        reply_ok(&late.reply);
+    transaction_late_end(reload->transaction, &late);
     reload_free(reload);
 }
 

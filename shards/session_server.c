@@ -21,21 +21,19 @@ struct wait {
     struct timer timer;
 };
 
-static void end_wait(struct work *work, const char *error) {
+static bool end_wait(struct work *work, const char *error) {
     struct wait *wait = (struct wait *)work;
     struct connection *conn = work->connection;
     timers_cancel(&conn->shard->timers, &wait->timer);
     mem_free(wait);
-    struct buf bytes = {0};
-    struct reply reply;
-    reply_init(&reply, &bytes, conn->proto);
+    struct late_reply late;
+    connection_late_begin(conn, &late);
     if (error)
-        reply_error(&reply, error);
+        reply_error(&late.reply, error);
     else
-        reply_int(&reply, 0);
-    if (reply.errors) statistics_error(&conn->shard->stats, reply.error_code);
-    connection_work_done(conn, bytes.p, bytes.len);
-    buf_free(&bytes);
+        reply_int(&late.reply, 0);
+    connection_late_end(conn, &late);
+    return true;
 }
 
 static void wait_is_over(struct timer *timer) {

@@ -150,7 +150,7 @@ int snapshot_walk_start(struct shard *s, const struct snapshot_plan *plan) {
     walk->error = 0;
     walk->why = NULL;
     for (uint32_t i = 0; i < walk->nshards; i++) show(&walk->faces[i], 0, 0, 0);
-    struct transaction *t = transaction_new_own(s, begin_shares, walk);
+    struct transaction *t = transaction_new_own(s, false, 0, begin_shares, walk);
     transaction_add_whole(t, UINT32_MAX);
     // Not at once: a block of commands may be under way that has asked for this.
     transaction_begin(t);

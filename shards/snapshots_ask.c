@@ -29,17 +29,14 @@ static void end_ask(struct snapshot_ask *ask) {
         return;
     }
     if (ask->otherwise != NULL) ask->otherwise(conn, ask->context);
-    struct buf bytes = {0};
-    struct reply reply;
-    reply_init(&reply, &bytes, conn->proto);
+    struct late_reply late;
+    connection_late_begin(conn, &late);
     if (ask->error != NULL)
-        reply_error(&reply, ask->error);
+        reply_error(&late.reply, ask->error);
     else if (ask->status != NULL)
-        reply_status(&reply, ask->status);
-    if (reply.errors) statistics_error(&conn->shard->stats, reply.error_code);
+        reply_status(&late.reply, ask->status);
     mem_free(ask);
-    connection_work_done(conn, bytes.p, bytes.len);
-    buf_free(&bytes);
+    connection_late_end(conn, &late);
 }
 
 void snapshots_ask_answered(struct shard *s, struct snapshot_ask *ask) {

@@ -52,12 +52,14 @@ struct transaction {
 
 // ---- describing (coordinator) ------------------------------------------------------------------
 
-struct transaction *transaction_new_own(struct shard *s,
+struct transaction *transaction_new_own(struct shard *s, bool write, uint32_t db,
                                         void (*run)(struct transaction *t, void *context),
                                         void *context) {
     struct transaction *t = mem_calloc(sizeof *t);
     t->magic = TRANSACTION_MAGIC;
     t->shard = s;
+    t->write = write;
+    t->db = db;
     t->run = run;
     t->context = context;
     return t;
@@ -66,9 +68,7 @@ struct transaction *transaction_new_own(struct shard *s,
 struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
                                     void (*run)(struct transaction *t, void *context),
                                     void *context) {
-    struct transaction *t = transaction_new_own(conn->shard, run, context);
-    t->write = write;
-    t->db = db;
+    struct transaction *t = transaction_new_own(conn->shard, write, db, run, context);
     connection_work_begin(conn, &t->work);
     return t;
 }
@@ -480,6 +480,12 @@ void transaction_finish(struct transaction *t, const struct buf *reply) {
     struct connection *conn = t->work.connection;
     give_back(t);
     connection_work_done(conn, reply->p, reply->len);
+}
+
+void transaction_late_end(struct transaction *t, struct late_reply *late) {
+    struct connection *conn = t->work.connection;
+    give_back(t);
+    connection_late_end(conn, late);
 }
 
 // ---- one command -------------------------------------------------------------------------------

@@ -29,10 +29,8 @@ struct transaction;
 struct transaction *transaction_new(struct connection *conn, bool write, uint32_t db,
                                     void (*run)(struct transaction *t, void *context),
                                     void *context);
-/**
- * The same without a client: nobody's work. For whole shards; ends with transaction_end.
- */
-struct transaction *transaction_new_own(struct shard *s,
+/** The same without a client: nobody's work. Ends with transaction_end. */
+struct transaction *transaction_new_own(struct shard *s, bool write, uint32_t db,
                                         void (*run)(struct transaction *t, void *context),
                                         void *context);
 /** The shard that coordinates it. */
@@ -61,6 +59,8 @@ bool transaction_watch_expired(const struct transaction *t);
 void transaction_end(struct transaction *t);
 /** Returns what was lent, ends the connection's work with this reply, and frees the transaction. */
 void transaction_finish(struct transaction *t, const struct buf *reply);
+/** The same with a reply whose errors have not been counted. */
+void transaction_late_end(struct transaction *t, struct late_reply *late);
 
 /** Runs one command over keys on several shards (or over all shards) as a transaction. */
 void transaction_command(struct connection *conn, const struct parsed *p);

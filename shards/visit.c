@@ -3,7 +3,8 @@
 // The doors. Each function runs on the thread of the shard it is given; what it does to another
 // shard goes through that shard's door. Invariants: a keyspace, and what is parked or held for it,
 // is touched by whoever the door says is in; who waits at a door is in nowhere, so nobody waits
-// for ever; a visit ends with its batch. Called by the pass of shard.c and by batch.c.
+// for ever; a visit ends with its batch. Called by the pass of shard.c, by batch.c,
+// and by who runs commands over several shards.
 #include "shards/visit.h"
 
 #include <errno.h>
@@ -97,6 +98,20 @@ bool visit_also(struct shard *s, uint32_t shard) {
     s->visited_count--;
     leave(s, shard);
     return false;
+}
+
+bool visit_keys(struct shard *s, uint32_t db, const struct command *spec, int argc,
+                const struct slice *argv, bool write) {
+    struct key_list keys;
+    key_list_init(&keys, spec, argc, argv);
+    bool all = keys.count <= VISIT_KEYS_MAX;
+    for (int i = 0; i < keys.count && all; i++) {
+        struct slice key = argv[keys.at[i].arg];
+        uint32_t shard = shard_of_key(s, key);
+        all = visit_also(s, shard) && !(write && visit_meets(s, shard, db, key));
+    }
+    key_list_fini(&keys);
+    return all;
 }
 
 enum visit_stay visit_tables(struct shard *s, uint32_t shard) {

@@ -39,6 +39,13 @@ void visit_begin(struct shard *s, const struct parsed *commands, int count);
  * the own shard.
  */
 bool visit_also(struct shard *s, uint32_t shard);
+/**
+ * Visitor: whether all keys of a command (in database `db`) may be used at once: there are no more
+ * than VISIT_KEYS_MAX, each is of a shard that it is in, or can enter, and, with `write`, no
+ * snapshot keeps one. Without any keys: yes, it comes to nothing but an error.
+ */
+bool visit_keys(struct shard *s, uint32_t db, const struct command *spec, int argc,
+                const struct slice *argv, bool write);
 enum visit_stay { VISIT_REFUSED, VISIT_IN, VISIT_ENTERED };
 
 /**

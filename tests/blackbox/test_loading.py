@@ -271,7 +271,8 @@ def test_reload_beside_others(launch, many, shards):
     """A write is either before a reload, and gone, or after it, and there; never half of it."""
     server = launch(many.bytes, shards=shards)
     with server.client() as client, server.client() as other, server.client() as waiting:
-        loaded(client)
+        for each in (client, other, waiting):  # shards come out of it one by one
+            loaded(each)
         waiting.send("BLPOP", "queue", 0)
         eventually(lambda: info(client, "clients")["blocked_clients"] == "1")
         client("CONFIG", "SET", "key-load-delay", -6)
