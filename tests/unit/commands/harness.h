@@ -368,6 +368,49 @@ harness_run(struct harness *h, const char *format, ...) {
     return reply;
 }
 
+// ---- what the tests of commands share ----------------------------------------------------------
+
+#define OK          "+OK\r\n"
+#define NIL         "$-1\r\n"
+#define NONE        "*0\r\n"
+#define SYNTAX      "-ERR syntax error\r\n"
+#define WRONG_TYPE  "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
+#define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
+
+/** cmocka's setup: *state is a harness over so many keyspaces. */
+static inline int harness_setup_over(void **state, uint32_t nshards) {
+    struct harness *h = malloc(sizeof(*h));
+    harness_init(h, nshards);
+    *state = h;
+    return 0;
+}
+static inline int harness_setup(void **state) { return harness_setup_over(state, 1); }
+static inline int harness_setup_shards(void **state) { return harness_setup_over(state, 4); }
+
+static inline int harness_teardown(void **state) {
+    harness_fini(*state);
+    free(*state);
+    return 0;
+}
+
+/** Runs a test's body over one keyspace and over four. */
+static inline void harness_over_shards(void (*body)(struct harness *h)) {
+    static const uint32_t counts[] = {1, 4};
+    for (size_t i = 0; i < 2; i++) {
+        struct harness h;
+        harness_init(&h, counts[i]);
+        body(&h);
+        harness_fini(&h);
+    }
+}
+
+/** Makes test_body() of body(). */
+#define OVER_SHARDS(body)                   \
+    static void test_##body(void **state) { \
+        (void)state;                        \
+        harness_over_shards(body);          \
+    }
+
 /** Runs a line and compares the whole reply. */
 #define EXPECT(h, expected, ...) assert_string_equal(harness_run((h), __VA_ARGS__), (expected))
 

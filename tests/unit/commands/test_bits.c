@@ -8,36 +8,12 @@
 
 #include "engine/base/random.h"
 
-#define OK          "+OK\r\n"
-#define NIL         "$-1\r\n"
-#define SYNTAX      "-ERR syntax error\r\n"
-#define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
-#define BAD_OFFSET  "-ERR bit offset is not an integer or out of range\r\n"
-#define BAD_BIT     "-ERR bit is not an integer or out of range\r\n"
+#define BAD_OFFSET "-ERR bit offset is not an integer or out of range\r\n"
+#define BAD_BIT    "-ERR bit is not an integer or out of range\r\n"
 #define BAD_TYPE                                                                                 \
     "-ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but " \
     "i64 "                                                                                       \
     "is.\r\n"
-
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int setup_shards(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 4);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
 
 static struct entry *entry_at(struct harness *h, const char *name) {
     struct keyspace *ks = h->shards[0];
@@ -415,7 +391,7 @@ static void test_bitfield_random(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_setbit),
         TEST(test_getbit),
@@ -425,7 +401,7 @@ int main(void) {
         TEST(test_ranges_random),
         TEST(test_bitop),
         TEST(test_bitop_encoding),
-        cmocka_unit_test_setup_teardown(test_bitop_random, setup_shards, teardown),
+        cmocka_unit_test_setup_teardown(test_bitop_random, harness_setup_shards, harness_teardown),
         TEST(test_bitfield),
         TEST(test_bitfield_errors),
         TEST(test_bitfield_saturation),

@@ -7,19 +7,6 @@
 #include "engine/rdb/rdb_format.h"
 #include "tests/unit/commands/harness.h"
 
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
-
 static const struct entry *entry_at(struct harness *h, const char *key) {
     return db_find(&h->shards[0]->dbs[0], key_of(h->shards[0], slice_text(key))).entry;
 }
@@ -391,7 +378,7 @@ static void test_restore_asking(void **state) {
     buf_free(&payload);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, harness_setup, harness_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

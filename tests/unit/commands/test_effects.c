@@ -7,30 +7,10 @@
 
 #define AT(offset) "17000000" offset
 
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int setup_shards(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 3);
-    *state = h;
-    return 0;
-}
-
 static int setup_late(void **state) {
-    setup(state);
+    harness_setup(state);
     struct harness *h = *state;
     h->replica_late_ms = 7;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -216,7 +196,7 @@ static void test_replayed_later(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_set),
         TEST(test_set_in_the_past),
@@ -226,10 +206,11 @@ int main(void) {
         TEST(test_numbers),
         TEST(test_bits),
         TEST(test_keys),
-        cmocka_unit_test_setup_teardown(test_keys_of_shards, setup_shards, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_of_shards, harness_setup_shards,
+                                        harness_teardown),
         TEST(test_collections),
-        cmocka_unit_test_setup_teardown(test_collections, setup_shards, teardown),
-        cmocka_unit_test_setup_teardown(test_replayed_later, setup_late, teardown),
+        cmocka_unit_test_setup_teardown(test_collections, harness_setup_shards, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_replayed_later, setup_late, harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

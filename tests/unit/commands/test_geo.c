@@ -5,32 +5,8 @@
 // compared by their hash. One process, one thread.
 #include "tests/unit/commands/harness.h"
 
-#define OK         "+OK\r\n"
-#define NONE       "*0\r\n"
-#define SYNTAX     "-ERR syntax error\r\n"
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-#define BAD_UNIT   "-ERR unsupported unit provided. please use M, KM, FT, MI\r\n"
-#define NO_MEMBER  "-ERR could not decode requested zset member\r\n"
-
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int setup_shards(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 4);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
+#define BAD_UNIT  "-ERR unsupported unit provided. please use M, KM, FT, MI\r\n"
+#define NO_MEMBER "-ERR could not decode requested zset member\r\n"
 
 static uint64_t fnv(const char *text, size_t n) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -268,14 +244,15 @@ static void test_keys_on_several_shards(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_geoadd, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_asking, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_resp3, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_searching, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_replies_of_redis, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_option_errors, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_storing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keys_on_several_shards, setup_shards, teardown),
+        cmocka_unit_test_setup_teardown(test_geoadd, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_asking, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_resp3, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_searching, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_replies_of_redis, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_option_errors, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_storing, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_keys_on_several_shards, harness_setup_shards,
+                                        harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,6 @@
 // a second keyspace by the harness, which must stay equal. One thread, a clock that stands still.
 #include "tests/unit/commands/harness.h"
 
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-
 static void test_setting_and_getting(void **state) {
     (void)state;
     struct harness h;

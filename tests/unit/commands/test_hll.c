@@ -8,30 +8,9 @@
 
 #include "engine/encoding/hll.h"
 
-#define OK       "+OK\r\n"
 #define NOT_ONE  "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n"
 #define ZEROS_10 "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
 #define CORRUPT  "-INVALIDOBJ Corrupted HLL object detected\r\n"
-
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int setup_shards(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 4);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
 
 static struct entry *entry_at(struct harness *h, const char *name) {
     struct keyspace *ks = h->shards[0];
@@ -333,16 +312,21 @@ static void test_corrupt_values_that_move(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_bytes_and_estimates_of_redis, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pfadd, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sparse_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pfcount_keeps_the_estimate, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_values_on_their_way_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pfmerge, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keys_on_several_shards, setup_shards, teardown),
-        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_corrupt_values_that_move, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pfdebug, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bytes_and_estimates_of_redis, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_pfadd, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_sparse_limit, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_pfcount_keeps_the_estimate, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_values_on_their_way_out, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_pfmerge, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_keys_on_several_shards, harness_setup_shards,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_errors, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_corrupt_values_that_move, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_pfdebug, harness_setup, harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,24 +6,6 @@
 #include "tests/unit/commands/harness.h"
 
 #define NO_KEY "-ERR no such key\r\n"
-#define SYNTAX "-ERR syntax error\r\n"
-
-/** Runs a test body over one keyspace and over four. */
-static void over_shards(void (*body)(struct harness *)) {
-    static const uint32_t counts[] = {1, 4};
-    for (size_t i = 0; i < 2; i++) {
-        struct harness h;
-        harness_init(&h, counts[i]);
-        body(&h);
-        harness_fini(&h);
-    }
-}
-
-#define OVER_SHARDS(body)                   \
-    static void test_##body(void **state) { \
-        (void)state;                        \
-        over_shards(body);                  \
-    }
 
 // ---- presence ----------------------------------------------------------------------------------
 

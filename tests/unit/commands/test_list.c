@@ -7,25 +7,6 @@
 
 #include "engine/base/random.h"
 
-#define WRONG  "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-#define SYNTAX "-ERR syntax error\r\n"
-#define NO_INT "-ERR value is not an integer or out of range\r\n"
-#define NONE   "*0\r\n"
-
-static void with_harness(uint32_t shards, void (*body)(struct harness *h)) {
-    struct harness h;
-    harness_init(&h, shards);
-    body(&h);
-    harness_fini(&h);
-}
-
-#define TEST(body)                      \
-    static void test_##body(void **s) { \
-        (void)s;                        \
-        with_harness(1, body);          \
-        with_harness(3, body);          \
-    }
-
 // ---- one list ----------------------------------------------------------------------------------
 
 static void pushing_and_popping(struct harness *h) {
@@ -57,7 +38,7 @@ static void pushing_and_popping(struct harness *h) {
     EXPECT_MODIFIED(h, 1, "lpush l x y z");
     EXPECT_MODIFIED(h, 0, "lpop nope");
 }
-TEST(pushing_and_popping)
+OVER_SHARDS(pushing_and_popping)
 
 static void errors(struct harness *h) {
     harness_run(h, "set s 1");
@@ -81,16 +62,17 @@ static void errors(struct harness *h) {
                                         "lmpop 1 s left",
                                         "blpop s 0",
                                         "blmove s l left left 0"};
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) EXPECT(h, WRONG, "%s", wrong[i]);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        EXPECT(h, WRONG_TYPE, "%s", wrong[i]);
     EXPECT(h, "-ERR value is out of range, must be positive\r\n", "lpop s -1");
     EXPECT(h, "-ERR value is out of range, must be positive\r\n", "lpop nope x");
     EXPECT(h, "-ERR wrong number of arguments for 'rpop' command\r\n", "rpop s 1 2");
-    EXPECT(h, NO_INT, "lrange s a 1");
-    EXPECT(h, NO_INT, "lrem s a 1");
-    EXPECT(h, NO_INT, "ltrim s 1 b");
+    EXPECT(h, NOT_INTEGER, "lrange s a 1");
+    EXPECT(h, NOT_INTEGER, "lrem s a 1");
+    EXPECT(h, NOT_INTEGER, "ltrim s 1 b");
     EXPECT(h, "$-1\r\n", "lindex nope x");
-    EXPECT(h, NO_INT, "lindex l x");
-    EXPECT(h, NO_INT, "lset l x y");
+    EXPECT(h, NOT_INTEGER, "lindex l x");
+    EXPECT(h, NOT_INTEGER, "lset l x y");
     EXPECT(h, "-ERR no such key\r\n", "lset nope x y");
     EXPECT(h, "-ERR index out of range\r\n", "lset l 1 y");
     EXPECT(h, "-ERR index out of range\r\n", "lset l -2 y");
@@ -100,7 +82,7 @@ static void errors(struct harness *h) {
     EXPECT(h, "$-1\r\n", "lmove nope s left left");
     EXPECT(h, "*1\r\n$1\r\na\r\n", "lrange l 0 -1");
 }
-TEST(errors)
+OVER_SHARDS(errors)
 
 static void ranges(struct harness *h) {
     harness_run(h, "rpush l a b c");
@@ -129,7 +111,7 @@ static void ranges(struct harness *h) {
     EXPECT(h, ":0\r\n", "exists l");
     EXPECT(h, "+OK\r\n", "ltrim l 0 0");
 }
-TEST(ranges)
+OVER_SHARDS(ranges)
 
 static void inserting_and_removing(struct harness *h) {
     harness_run(h, "rpush l a b a c a");
@@ -154,7 +136,7 @@ static void inserting_and_removing(struct harness *h) {
     EXPECT(h, ":2\r\n", "lrem l -9223372036854775808 a");
     EXPECT(h, ":0\r\n", "exists l");
 }
-TEST(inserting_and_removing)
+OVER_SHARDS(inserting_and_removing)
 
 static void positions(struct harness *h) {
     harness_run(h, "rpush l a b c 1 2 3 c c");
@@ -178,7 +160,7 @@ static void positions(struct harness *h) {
     EXPECT(h, "-ERR COUNT can't be negative\r\n", "lpos l c count -1");
     EXPECT(h, "-ERR COUNT can't be negative\r\n", "lpos l c count x");
     EXPECT(h, "-ERR MAXLEN can't be negative\r\n", "lpos l c maxlen -1");
-    EXPECT(h, NO_INT, "lpos l c rank x");
+    EXPECT(h, NOT_INTEGER, "lpos l c rank x");
     EXPECT(h,
            "-ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or "
            "use negative to start from the end of the list\r\n",
@@ -190,7 +172,7 @@ static void positions(struct harness *h) {
     harness_run(h, "set s 1");
     EXPECT(h, SYNTAX, "lpos s c rank");
 }
-TEST(positions)
+OVER_SHARDS(positions)
 
 // ---- several lists -----------------------------------------------------------------------------
 
@@ -230,7 +212,7 @@ static void moving(struct harness *h) {
     EXPECT(h, ":1\r\n", "llen c");
     free(long_text);
 }
-TEST(moving)
+OVER_SHARDS(moving)
 
 static void popping_from_several(struct harness *h) {
     harness_run(h, "rpush b 1 2 3");
@@ -251,7 +233,7 @@ static void popping_from_several(struct harness *h) {
     h->proto = 3;
     EXPECT(h, "_\r\n", "lmpop 1 b left");
 }
-TEST(popping_from_several)
+OVER_SHARDS(popping_from_several)
 
 // ---- waiting -----------------------------------------------------------------------------------
 
@@ -274,7 +256,7 @@ static void serving_at_once(struct harness *h) {
     EXPECT_EFFECT(h, "", "blmove c s left left 0");
     assert_false(h->block.wanted);
 }
-TEST(serving_at_once)
+OVER_SHARDS(serving_at_once)
 
 static void expect_wait(struct harness *h, int64_t timeout_ms, int first, int last,
                         const char *line) {
@@ -306,7 +288,7 @@ static void waiting(struct harness *h) {
     EXPECT(h, SYNTAX, "blmove a b up left x");
     assert_false(h->block.wanted);
 }
-TEST(waiting)
+OVER_SHARDS(waiting)
 
 // ---- encodings ---------------------------------------------------------------------------------
 
@@ -345,7 +327,7 @@ static void encodings_by_count(struct harness *h) {
     EXPECT(h, ":-1\r\n", "linsert k before nope x"); // converted all the same
     EXPECT(h, QUICKLIST, "object encoding k");
 }
-TEST(encodings_by_count)
+OVER_SHARDS(encodings_by_count)
 
 static void encodings_by_moves(struct harness *h) {
     h->settings.limits.list_max_listpack_size = 4;
@@ -364,7 +346,7 @@ static void encodings_by_moves(struct harness *h) {
     EXPECT(h, LISTPACK, "object encoding m");
     EXPECT(h, "*2\r\n$1\r\n4\r\n$1\r\n5\r\n", "lrange m 0 -1");
 }
-TEST(encodings_by_moves)
+OVER_SHARDS(encodings_by_moves)
 
 static void encodings_by_bytes(struct harness *h) {
     h->settings.limits.list_max_listpack_size = -1;
@@ -384,7 +366,7 @@ static void encodings_by_bytes(struct harness *h) {
     harness_run(h, "copy l m");
     EXPECT(h, ":170\r\n", "llen m");
 }
-TEST(encodings_by_bytes)
+OVER_SHARDS(encodings_by_bytes)
 
 // ---- random commands ---------------------------------------------------------------------------
 
@@ -479,7 +461,7 @@ static void random_commands(struct harness *h) {
         harness_run(h, "del l");
     }
 }
-TEST(random_commands)
+OVER_SHARDS(random_commands)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

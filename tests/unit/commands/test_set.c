@@ -8,23 +8,6 @@
 #include "engine/base/random.h"
 #include "engine/types/t_set.h"
 
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
-
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-#define NOT_INT    "-ERR value is not an integer or out of range\r\n"
-#define SYNTAX     "-ERR syntax error\r\n"
-
 static void test_adding_removing_asking(void **state) {
     struct harness *h = *state;
     EXPECT(h, ":2\r\n", "SADD s 1 2 1");
@@ -192,7 +175,7 @@ static void test_srandmember(void **state) {
     EXPECT(h, "$-1\r\n", "SRANDMEMBER none");
     EXPECT(h, "*0\r\n", "SRANDMEMBER none 3");
     EXPECT(h, "*0\r\n", "SRANDMEMBER none -3");
-    EXPECT(h, NOT_INT, "SRANDMEMBER none x");
+    EXPECT(h, NOT_INTEGER, "SRANDMEMBER none x");
     EXPECT(h, SYNTAX, "SRANDMEMBER none 1 2");
     EXPECT(h,
            "-ERR value is out of range, value must between -9223372036854775807 and "
@@ -261,7 +244,7 @@ static void test_sscan(void **state) {
     EXPECT(h, "*2\r\n$1\r\n0\r\n*3\r\n$1\r\n1\r\n$2\r\n22\r\n$3\r\n333\r\n", "SSCAN s 0 COUNT 1");
     EXPECT(h, "*2\r\n$1\r\n0\r\n*1\r\n$2\r\n22\r\n", "SSCAN s 5 MATCH 2* COUNT 7");
     EXPECT(h, SYNTAX, "SSCAN s 0 COUNT 0");
-    EXPECT(h, NOT_INT, "SSCAN s 0 COUNT x");
+    EXPECT(h, NOT_INTEGER, "SSCAN s 0 COUNT x");
     EXPECT(h, SYNTAX, "SSCAN s 0 MATCH");
     EXPECT(h, SYNTAX, "SSCAN s 0 NOVALUES");
     EXPECT(h, SYNTAX, "SSCAN s 0 TYPE string");
@@ -446,17 +429,20 @@ static void test_algebra_against_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_adding_removing_asking, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_changes_are_told_of, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_smove, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_spop, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_spop_of_many, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_srandmember, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_each_member_is_chosen_about_as_often, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sscan, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_algebra, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_forms, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_algebra_against_a_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_adding_removing_asking, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_changes_are_told_of, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_smove, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_spop, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_spop_of_many, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_srandmember, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_each_member_is_chosen_about_as_often, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_sscan, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_algebra, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_store_forms, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_algebra_against_a_model, harness_setup,
+                                        harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

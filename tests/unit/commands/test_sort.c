@@ -6,31 +6,7 @@
 // thread.
 #include "tests/unit/commands/harness.h"
 
-#define OK         "+OK\r\n"
-#define NONE       "*0\r\n"
-#define SYNTAX     "-ERR syntax error\r\n"
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-#define NO_NUMBER  "-ERR One or more scores can't be converted into double\r\n"
-
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int setup_shards(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 4);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
+#define NO_NUMBER "-ERR One or more scores can't be converted into double\r\n"
 
 /** Runs a line; the reply's elements, nulls as "(nil)", must be these words. */
 #define EXPECT_LIST(h, words, ...)                     \
@@ -281,14 +257,15 @@ static void test_keys_on_several_shards(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_patterns, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sets_and_sorted_sets, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_compressed_lists, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_storing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keys_on_several_shards, setup_shards, teardown),
+        cmocka_unit_test_setup_teardown(test_numbers, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_limits, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_patterns, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_sets_and_sorted_sets, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_compressed_lists, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_storing, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_errors, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_keys_on_several_shards, harness_setup_shards,
+                                        harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,26 +10,8 @@
 #define BAD_ID "-ERR Invalid stream ID specified as stream command argument\r\n"
 #define SMALLER \
     "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n"
-#define SYNTAX    "-ERR syntax error\r\n"
-#define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
-/** Runs a test body over one keyspace and over four. */
-static void over_shards(void (*body)(struct harness *)) {
-    static const uint32_t counts[] = {1, 4};
-    for (size_t i = 0; i < 2; i++) {
-        struct harness h;
-        harness_init(&h, counts[i]);
-        h.replica_late_ms = 5000; // not early: XCLAIM takes no TIME that is to come
-        body(&h);
-        harness_fini(&h);
-    }
-}
-
-#define OVER_SHARDS(body)                   \
-    static void test_##body(void **state) { \
-        (void)state;                        \
-        over_shards(body);                  \
-    }
+#define CLAIMS_LATE_MS 5000 // of replicas, not early: XCLAIM takes no TIME that is to come
 
 #define EFFECT(h, text) assert_string_equal((h)->latest_effect.p, (text))
 
@@ -88,8 +70,8 @@ static void what_xadd_refuses(struct harness *h) {
     EXPECT(h, "$-1\r\n", "xadd s nomkstream * f v");
     EXPECT(h, ":0\r\n", "exists s");
     EXPECT(h, "+OK\r\n", "set x 1");
-    EXPECT(h, WRONGTYPE, "xadd x * f v");
-    EXPECT(h, WRONGTYPE, "xadd x nomkstream * f v");
+    EXPECT(h, WRONG_TYPE, "xadd x * f v");
+    EXPECT(h, WRONG_TYPE, "xadd x nomkstream * f v");
     EXPECT_MODIFIED(h, 1, "xadd s 1-1 f v");
     EXPECT_MODIFIED(h, 0, "xadd s 1-1 f v");
 }
@@ -178,8 +160,8 @@ static void ranges(struct harness *h) {
     harness_run(h, "xdel s 2-1");
     EXPECT(h, "*2\r\n" ENTRY("1-1") ENTRY("3-1"), "xrange s - 3-1");
     harness_run(h, "set x 1");
-    EXPECT(h, WRONGTYPE, "xrange x - +");
-    EXPECT(h, WRONGTYPE, "xlen x");
+    EXPECT(h, WRONG_TYPE, "xrange x - +");
+    EXPECT(h, WRONG_TYPE, "xlen x");
     h->proto = 3;
     EXPECT(h, "_\r\n", "xrange s - + count 0");
     h->proto = 2;
@@ -187,6 +169,7 @@ static void ranges(struct harness *h) {
 OVER_SHARDS(ranges)
 
 static void reading(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     harness_run(h, "xadd a 1-1 f v");
     harness_run(h, "xadd a 2-1 f v");
     harness_run(h, "xadd b 1-1 f v");
@@ -227,6 +210,7 @@ static void reading(struct harness *h) {
 OVER_SHARDS(reading)
 
 static void waiting(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     harness_run(h, "xadd a 1-1 f v");
     h->may_block = true;
     EXPECT(h, "", "xread block 70 streams a nope $ $");
@@ -286,14 +270,15 @@ static void groups(struct harness *h) {
     EXPECT_MODIFIED(h, 0, "xgroup destroy s g2");
     EXPECT(h, ":0\r\n", "xgroup destroy s g2");
     harness_run(h, "set x 1");
-    EXPECT(h, WRONGTYPE, "xgroup destroy x g");
-    EXPECT(h, WRONGTYPE, "xgroup create x g $ mkstream");
-    EXPECT(h, WRONGTYPE, "xinfo stream x");
+    EXPECT(h, WRONG_TYPE, "xgroup destroy x g");
+    EXPECT(h, WRONG_TYPE, "xgroup create x g $ mkstream");
+    EXPECT(h, WRONG_TYPE, "xinfo stream x");
     EXPECT(h, "-ERR no such key\r\n", "xinfo stream nope");
 }
 OVER_SHARDS(groups)
 
 static void delivering(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     for (int i = 1; i <= 3; i++) harness_run(h, "xadd s %d-1 f v", i);
     harness_run(h, "xgroup create s g 0");
     EXPECT_MODIFIED(h, 0, "xreadgroup group g c count 1 streams s >");
@@ -339,6 +324,7 @@ static void delivering(struct harness *h) {
 OVER_SHARDS(delivering)
 
 static void claiming(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     for (int i = 1; i <= 4; i++) harness_run(h, "xadd s %d-1 f v", i);
     harness_run(h, "xgroup create s g 0");
     harness_run(h, "xreadgroup group g c streams s >");
@@ -371,6 +357,7 @@ OVER_SHARDS(claiming)
 
 /** Counters that were set to the highest number stay there. */
 static void counters_end(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     harness_run(h, "xadd s 1-1 f v");
     harness_run(h, "xadd s 2-1 f v");
     harness_run(h, "xgroup create s g 0 entriesread 9223372036854775807");
@@ -388,6 +375,7 @@ static void counters_end(struct harness *h) {
 OVER_SHARDS(counters_end)
 
 static void autoclaiming(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     for (int i = 1; i <= 5; i++) harness_run(h, "xadd s %d-1 f v", i);
     harness_run(h, "xgroup create s g 0");
     harness_run(h, "xreadgroup group g c streams s >");
@@ -411,6 +399,7 @@ OVER_SHARDS(autoclaiming)
 // ---- XINFO -------------------------------------------------------------------------------------
 
 static void information(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     for (int i = 1; i <= 3; i++) harness_run(h, "xadd s %d-1 f v", i);
     harness_run(h, "xgroup create s g 1-1");
     harness_run(h, "xreadgroup group g c count 1 streams s >");
@@ -461,6 +450,7 @@ OVER_SHARDS(information)
 
 /** How far groups have read is counted as long as it can be told: what Redis 7.2.6 answers. */
 static void lags(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     for (int i = 1; i <= 5; i++) harness_run(h, "xadd s %d-1 f v", i);
     harness_run(h, "xgroup create s g 0");
     const char *const after = "last-delivered-id\r\n$3\r\n";
@@ -581,6 +571,7 @@ static void random_line(struct buf *line, const char *shape, struct random *rand
 }
 
 static void random_commands(struct harness *h) {
+    h->replica_late_ms = CLAIMS_LATE_MS;
     struct random random;
     struct buf line = {0};
     random_init(&random, h->view.nshards);

@@ -8,31 +8,7 @@
 
 #include "engine/base/random.h"
 
-#define OK          "+OK\r\n"
-#define NIL         "$-1\r\n"
-#define SYNTAX      "-ERR syntax error\r\n"
-#define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
-#define TOO_LONG    "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"
-
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int setup_shards(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 4);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
+#define TOO_LONG "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"
 
 static struct entry *entry_at(struct harness *h, const char *name) {
     struct keyspace *ks = h->shards[0];
@@ -584,7 +560,7 @@ static void test_lcs_random(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_set_and_get),
         TEST(test_sizes),
@@ -595,7 +571,7 @@ int main(void) {
         TEST(test_getex),
         TEST(test_old_forms),
         TEST(test_many_keys),
-        cmocka_unit_test_setup_teardown(test_many_keys, setup_shards, teardown),
+        cmocka_unit_test_setup_teardown(test_many_keys, harness_setup_shards, harness_teardown),
         TEST(test_append),
         TEST(test_append_grows),
         TEST(test_ranges),
@@ -608,7 +584,7 @@ int main(void) {
         TEST(test_hits_and_misses),
         TEST(test_access),
         TEST(test_lcs),
-        cmocka_unit_test_setup_teardown(test_lcs, setup_shards, teardown),
+        cmocka_unit_test_setup_teardown(test_lcs, harness_setup_shards, harness_teardown),
         TEST(test_lcs_errors),
         TEST(test_lcs_random),
     };

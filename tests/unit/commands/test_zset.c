@@ -9,24 +9,11 @@
 
 #include "engine/base/random.h"
 
-#define SYNTAX     "ERR syntax error"
-#define WRONG_TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
-#define NOT_FLOAT  "ERR value is not a valid float"
-#define NO_FLOATS  "ERR min or max is not a float"
-#define NO_LEX     "ERR min or max not valid string range item"
-
-static int setup(void **state) {
-    struct harness *h = malloc(sizeof(*h));
-    harness_init(h, 1);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state) {
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
+#define FLAT_SYNTAX     "ERR syntax error"
+#define FLAT_WRONG_TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
+#define NOT_FLOAT       "ERR value is not a valid float"
+#define NO_FLOATS       "ERR min or max is not a float"
+#define NO_LEX          "ERR min or max not valid string range item"
 
 static const char *flatten(struct buf *out, const char *p) {
     const char *end = strstr(p, "\r\n");
@@ -114,8 +101,8 @@ static void zadd(void **state) {
 
 static void zadd_errors(void **state) {
     struct harness *h = *state;
-    FLAT(h, SYNTAX, "ZADD z 1 a 2");
-    FLAT(h, SYNTAX, "ZADD z NX XX");
+    FLAT(h, FLAT_SYNTAX, "ZADD z 1 a 2");
+    FLAT(h, FLAT_SYNTAX, "ZADD z NX XX");
     FLAT(h, NOT_FLOAT, "ZADD z foo a");
     FLAT(h, NOT_FLOAT, "ZADD z 1 a nan b");
     FLAT(h, "0", "EXISTS z"); // nothing of it was done
@@ -126,9 +113,9 @@ static void zadd_errors(void **state) {
          "ZADD z gt lt 1 a");
     FLAT(h, "ERR INCR option supports a single increment-element pair", "ZADD z INCR 1 a 2 b");
     FLAT(h, "OK", "SET s x");
-    FLAT(h, WRONG_TYPE, "ZADD s 1 a");
+    FLAT(h, FLAT_WRONG_TYPE, "ZADD s 1 a");
     FLAT(h, NOT_FLOAT, "ZADD s x a"); // before the type
-    FLAT(h, WRONG_TYPE, "ZINCRBY s 1 a");
+    FLAT(h, FLAT_WRONG_TYPE, "ZINCRBY s 1 a");
     FLAT(h, NOT_FLOAT, "ZINCRBY z x a");
     EXPECT_MODIFIED(h, 1, "ZADD z 1 a");
     EXPECT_MODIFIED(h, 0, "ZADD z 1 a");
@@ -175,7 +162,7 @@ static void asking(void **state) {
         FLAT(h, "-", "ZRANK z x");
         FLAT(h, "[2 2.5]", "ZRANK z c WITHSCORE");
         FLAT(h, "[-]", "ZRANK z x WITHSCORE");
-        FLAT(h, SYNTAX, "ZRANK z c WITHSCORES");
+        FLAT(h, FLAT_SYNTAX, "ZRANK z c WITHSCORES");
         FLAT(h, "ERR wrong number of arguments for 'zrevrank' command", "ZREVRANK z c WITHSCORE x");
         h->proto = 3;
         FLAT(h, "~2.5", "ZSCORE z b");
@@ -191,9 +178,9 @@ static void asking(void **state) {
         FLAT(h, "0", "ZREM z a");
     }
     harness_run(h, "SET s x");
-    FLAT(h, WRONG_TYPE, "ZCARD s");
-    FLAT(h, WRONG_TYPE, "ZREM s a");
-    FLAT(h, WRONG_TYPE, "ZRANK s a");
+    FLAT(h, FLAT_WRONG_TYPE, "ZCARD s");
+    FLAT(h, FLAT_WRONG_TYPE, "ZREM s a");
+    FLAT(h, FLAT_WRONG_TYPE, "ZRANK s a");
 }
 
 static void ranges(void **state) {
@@ -241,16 +228,16 @@ static void ranges(void **state) {
          "ZRANGE s 0 1 LIMIT 0 1");
     FLAT(h, "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
          "ZRANGE s - + BYLEX WITHSCORES");
-    FLAT(h, SYNTAX, "ZRANGE s 0 1 BYLEX BYSCORE");
-    FLAT(h, SYNTAX, "ZREVRANGE s 0 1 REV");
-    FLAT(h, SYNTAX, "ZRANGESTORE to s 0 1 WITHSCORES");
+    FLAT(h, FLAT_SYNTAX, "ZRANGE s 0 1 BYLEX BYSCORE");
+    FLAT(h, FLAT_SYNTAX, "ZREVRANGE s 0 1 REV");
+    FLAT(h, FLAT_SYNTAX, "ZRANGESTORE to s 0 1 WITHSCORES");
     FLAT(h, NO_FLOATS, "ZRANGEBYSCORE s x 1");
     FLAT(h, NO_FLOATS, "ZCOUNT s 1 nan");
     FLAT(h, NO_LEX, "ZRANGEBYLEX s a +");
     FLAT(h, NO_LEX, "ZLEXCOUNT s -a +");
     FLAT(h, "ERR value is not an integer or out of range", "ZRANGE s x 1");
-    FLAT(h, WRONG_TYPE, "ZRANGE s 0 1");
-    FLAT(h, WRONG_TYPE, "ZRANGESTORE to s 0 1");
+    FLAT(h, FLAT_WRONG_TYPE, "ZRANGE s 0 1");
+    FLAT(h, FLAT_WRONG_TYPE, "ZRANGESTORE to s 0 1");
 }
 
 static void lex_ranges(void **state) {
@@ -350,16 +337,16 @@ static void algebra_errors(void **state) {
     FLAT(h, "ERR at least 1 input key is needed for 'zunion' command", "ZUNION 0 z");
     FLAT(h, "ERR at least 1 input key is needed for 'zdiffstore' command", "ZDIFFSTORE t 0 z");
     FLAT(h, "ERR value is not an integer or out of range", "ZUNION a z");
-    FLAT(h, SYNTAX, "ZUNION 2 z");
-    FLAT(h, WRONG_TYPE, "ZUNION 2 z s");
-    FLAT(h, WRONG_TYPE, "ZUNION 2 z s rubbish");
-    FLAT(h, SYNTAX, "ZUNION 1 z rubbish");
-    FLAT(h, SYNTAX, "ZUNION 1 z WEIGHTS");
+    FLAT(h, FLAT_SYNTAX, "ZUNION 2 z");
+    FLAT(h, FLAT_WRONG_TYPE, "ZUNION 2 z s");
+    FLAT(h, FLAT_WRONG_TYPE, "ZUNION 2 z s rubbish");
+    FLAT(h, FLAT_SYNTAX, "ZUNION 1 z rubbish");
+    FLAT(h, FLAT_SYNTAX, "ZUNION 1 z WEIGHTS");
     FLAT(h, "ERR weight value is not a float", "ZUNION 1 z WEIGHTS x");
-    FLAT(h, SYNTAX, "ZUNION 1 z AGGREGATE avg");
-    FLAT(h, SYNTAX, "ZDIFF 1 z WEIGHTS 1");
-    FLAT(h, SYNTAX, "ZUNIONSTORE t 1 z WITHSCORES");
-    FLAT(h, SYNTAX, "ZINTERCARD 1 z WITHSCORES");
+    FLAT(h, FLAT_SYNTAX, "ZUNION 1 z AGGREGATE avg");
+    FLAT(h, FLAT_SYNTAX, "ZDIFF 1 z WEIGHTS 1");
+    FLAT(h, FLAT_SYNTAX, "ZUNIONSTORE t 1 z WITHSCORES");
+    FLAT(h, FLAT_SYNTAX, "ZINTERCARD 1 z WITHSCORES");
     FLAT(h, "ERR LIMIT can't be negative", "ZINTERCARD 1 z LIMIT -1");
     FLAT(h, "ERR LIMIT can't be negative", "ZINTERCARD 1 z LIMIT x");
     FLAT(h, "1", "ZUNIONSTORE s 1 z"); // a destination may hold anything
@@ -388,18 +375,18 @@ static void popping(void **state) {
         FLAT(h, "[-]", "ZMPOP 2 none z MAX");
     }
     harness_run(h, "SET s x");
-    FLAT(h, SYNTAX, "ZPOPMIN z 1 2");
+    FLAT(h, FLAT_SYNTAX, "ZPOPMIN z 1 2");
     FLAT(h, "ERR value is out of range, must be positive", "ZPOPMIN z -1");
     FLAT(h, "ERR value is out of range, must be positive", "ZPOPMIN z x");
-    FLAT(h, WRONG_TYPE, "ZPOPMIN s 0");
+    FLAT(h, FLAT_WRONG_TYPE, "ZPOPMIN s 0");
     FLAT(h, "ERR numkeys should be greater than 0", "ZMPOP 0 z MIN");
     FLAT(h, "ERR numkeys should be greater than 0", "ZMPOP x z MIN");
-    FLAT(h, SYNTAX, "ZMPOP 2 z MIN");
-    FLAT(h, SYNTAX, "ZMPOP 1 z MID");
-    FLAT(h, SYNTAX, "ZMPOP 1 z MIN COUNT");
-    FLAT(h, SYNTAX, "ZMPOP 1 z MIN COUNT 1 COUNT 1");
+    FLAT(h, FLAT_SYNTAX, "ZMPOP 2 z MIN");
+    FLAT(h, FLAT_SYNTAX, "ZMPOP 1 z MID");
+    FLAT(h, FLAT_SYNTAX, "ZMPOP 1 z MIN COUNT");
+    FLAT(h, FLAT_SYNTAX, "ZMPOP 1 z MIN COUNT 1 COUNT 1");
     FLAT(h, "ERR count should be greater than 0", "ZMPOP 1 z MIN COUNT 0");
-    FLAT(h, WRONG_TYPE, "ZMPOP 2 none s MIN");
+    FLAT(h, FLAT_WRONG_TYPE, "ZMPOP 2 none s MIN");
 }
 
 static void waiting(void **state) {
@@ -424,7 +411,7 @@ static void waiting(void **state) {
     assert_int_equal(h->block.first, 3);
     assert_int_equal(h->block.last, 5);
     harness_run(h, "SET s x");
-    FLAT(h, WRONG_TYPE, "BZPOPMIN s 0");
+    FLAT(h, FLAT_WRONG_TYPE, "BZPOPMIN s 0");
     FLAT(h, "ERR timeout is negative", "BZPOPMIN z -1");
     FLAT(h, "ERR timeout is not a float or out of range", "BZPOPMIN z x");
     FLAT(h, "ERR numkeys should be greater than 0", "BZMPOP x 0 z MIN"); // before the timeout
@@ -471,7 +458,7 @@ static void random_members(void **state) {
     h->proto = 3;
     FLAT(h, "[[a ~1] [a ~1]]", "ZRANDMEMBER z -2 WITHSCORES");
     h->proto = 2;
-    FLAT(h, SYNTAX, "ZRANDMEMBER z 1 x");
+    FLAT(h, FLAT_SYNTAX, "ZRANDMEMBER z 1 x");
     FLAT(h, "ERR value is not an integer or out of range", "ZRANDMEMBER z x");
     FLAT(h,
          "ERR value is out of range, value must between -9223372036854775807 and "
@@ -486,8 +473,8 @@ static void scanning(void **state) {
     FLAT(h, "[0 [a 0.1 b 2 ab 3]]", "ZSCAN z 0");
     FLAT(h, "[0 [a 0.1 ab 3]]", "ZSCAN z 0 MATCH a* COUNT 1");
     FLAT(h, "[0 []]", "ZSCAN none 0 RUBBISH");
-    FLAT(h, SYNTAX, "ZSCAN z 0 RUBBISH");
-    FLAT(h, SYNTAX, "ZSCAN z 0 COUNT 0");
+    FLAT(h, FLAT_SYNTAX, "ZSCAN z 0 RUBBISH");
+    FLAT(h, FLAT_SYNTAX, "ZSCAN z 0 COUNT 0");
     FLAT(h, "ERR invalid cursor", "ZSCAN z x");
     set_form(h, true);
     harness_run(h, "ZADD l 0.1 a");
@@ -530,7 +517,7 @@ static void random_stream(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(zadd),           TEST(zadd_errors), TEST(forms),
         TEST(asking),         TEST(ranges),      TEST(lex_ranges),
