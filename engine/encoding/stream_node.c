@@ -305,8 +305,11 @@ static bool scan_entry(struct scan *s, const struct stream_node *n, struct strea
     return scan_integer(s) == elements && !s->bad && (flags & ~(FLAG_DELETED | FLAG_SAME)) == 0;
 }
 
-/** Fills what stands beside the listpack from a listpack that is well-formed as such. */
-static bool scan_node(struct stream_node *n, struct stream_id base) {
+/**
+ * Fills what stands beside the listpack from a listpack that is well-formed as such. *ascends: the
+ * deleted entries, too, stand in order; the others have to.
+ */
+static bool scan_node(struct stream_node *n, struct stream_id base, bool *ascends) {
     struct scan s = {.p = n->lp + LISTPACK_HEADER};
     int64_t live = scan_integer(&s), deleted = scan_integer(&s), fields = scan_integer(&s);
     if (s.bad || live < 0 || deleted < 0 || fields < 0) return false;
@@ -316,30 +319,71 @@ static bool scan_node(struct stream_node *n, struct stream_id base) {
     if (scan_integer(&s) != 0 || s.bad) return false;
     n->fields = (uint32_t)fields;
     n->first = (uint32_t)(s.p - n->lp);
-    struct stream_id last = STREAM_ID_MIN;
+    struct stream_id last = STREAM_ID_MIN, last_live = STREAM_ID_MIN;
+    *ascends = true;
     while (*s.p != LISTPACK_END) {
         struct stream_id id;
         bool is_deleted;
         if (*s.p >= LISTPACK_TEXT_6) return false;
         mark(n, total(n), (size_t)(s.p - n->lp));
         if (!scan_entry(&s, n, base, &id, &is_deleted)) return false;
-        if (stream_id_less(id, base) || (total(n) > 0 && !stream_id_less(last, id))) return false;
+        if (stream_id_less(id, base)) return false;
+        if (!is_deleted && n->live > 0 && !stream_id_less(last_live, id)) return false;
+        if (total(n) > 0 && !stream_id_less(last, id)) *ascends = false;
         last = id;
+        if (!is_deleted) last_live = id;
         *(is_deleted ? &n->deleted : &n->live) += 1;
     }
     return n->live == (uint64_t)live && n->deleted == (uint64_t)deleted;
 }
 
+/** Appends the elements from p up to `end`. */
+static void append_elements(struct listpack_appender *a, const uint8_t *p, const uint8_t *end) {
+    for (; p != end; p = listpack__after(p)) {
+        struct listpack_item item;
+        listpack_get(p, &item);
+        if (item.is_int)
+            listpack_append_number(a, item.number);
+        else
+            listpack_append_text(a, item.text);
+    }
+}
+
+void stream_node_drop_deleted(struct stream_node *n, struct stream_id base) {
+    ASSERT(n->live > 0);
+    uint8_t *old = n->lp;
+    const uint8_t *fields = listpack__after(listpack__after(old + LISTPACK_HEADER));
+    struct listpack_appender a;
+    size_t bound = listpack_bytes(old) + 2 * LISTPACK_NUMBER_BOUND;
+    listpack_append_begin(&a, listpack_new(LISTPACK_MIN_BYTES + bound), bound);
+    listpack_append_number(&a, n->live);
+    listpack_append_number(&a, 0);
+    append_elements(&a, fields, old + n->first);
+    struct stream_entry e;
+    for (bool more = stream_node_first(n, base, &e); more; more = stream_node_next(n, base, &e))
+        if (!e.deleted) append_elements(&a, e.start, behind(&e));
+    n->lp = listpack_shrink(listpack_append_end(&a));
+    listpack_free(old);
+    uint32_t live = n->live;
+    bool ascends, good;
+    n->live = n->deleted = 0;
+    good = scan_node(n, base, &ascends);
+    ASSERT(good && ascends && n->live == live && n->deleted == 0);
+}
+
 struct stream_node *stream_node_load(uint8_t *lp, size_t bytes, struct stream_id base) {
     struct stream_node n = {.lp = lp};
+    bool ascends;
     if (bytes > UINT32_MAX || !listpack_validate(lp, bytes, NULL, NULL)) return NULL;
-    if (!scan_node(&n, base)) return NULL;
+    if (!scan_node(&n, base, &ascends)) return NULL;
+    if (!ascends && n.live > 0) stream_node_drop_deleted(&n, base);
     return memcpy(mem_alloc(sizeof n), &n, sizeof n);
 }
 
 bool stream_node_is_valid(const struct stream_node *n, struct stream_id base) {
     struct stream_node scanned = {.lp = n->lp};
-    if (!listpack_is_valid(n->lp) || !scan_node(&scanned, base)) return false;
+    bool ascends;
+    if (!listpack_is_valid(n->lp) || !scan_node(&scanned, base, &ascends) || !ascends) return false;
     uint32_t marks = marks_of(total(n), stride_of(total(n)));
     return n->first == scanned.first && n->fields == scanned.fields && n->live == scanned.live &&
            n->deleted == scanned.deleted &&

@@ -46,9 +46,12 @@ struct stream_node *stream_node_new(const struct slice *pairs, size_t fields, si
 /**
  * A node from listpack bytes of anywhere, which it then owns; NULL when they are no well-formed
  * node with entries in ascending order (they stay the caller's). All entries may be deleted: Redis
- * keeps such nodes.
+ * keeps such nodes. Deleted ones that are out of order, as XSETID of Redis 5 and 6 could make them,
+ * are dropped, unless all are deleted.
  */
 struct stream_node *stream_node_load(uint8_t *lp, size_t bytes, struct stream_id base);
+/** Makes it anew without what is deleted. Some entry is live. */
+void stream_node_drop_deleted(struct stream_node *n, struct stream_id base);
 struct stream_node *stream_node_copy(const struct stream_node *n);
 void stream_node_free(struct stream_node *n);
 /** Bytes of its blocks, O(1). */

@@ -284,12 +284,31 @@ void tstream_set_last(struct stream *s, struct stream_id last, int64_t entries_a
 
 // ---- from a snapshot ---------------------------------------------------------------------------
 
+/**
+ * Whether the entries so far end before `id`, or (`with`) with it. Deleted ones that do not are
+ * dropped: XSETID of Redis 5 and 6 could go back behind them, so that ids were given once more.
+ */
+static bool ends_before(struct stream *s, struct stream_id id, bool with) {
+    struct stream_entry e;
+    if (s->nodes.count == 0) return true;
+    struct idmap_place last = idmap_last(&s->nodes);
+    struct stream_node *n = node_at(last);
+    struct stream_id base = idmap_at(last)->id;
+    for (int i = 0; i < 2; i++) {
+        if (!stream_node_last(n, base, &e)) return false;
+        if (with ? !stream_id_less(id, e.id) : stream_id_less(e.id, id)) return true;
+        if (!e.deleted) return false;
+        s->memory -= stream_node_memory(n);
+        stream_node_drop_deleted(n, base);
+        s->memory += stream_node_memory(n);
+    }
+    return false;
+}
+
 bool tstream_load_node(struct stream *s, struct stream_id base, uint8_t *lp, size_t bytes) {
-    struct stream_entry last;
-    if (s->nodes.count > 0 && !stream_id_less(s->last, base)) return false;
+    if (!ends_before(s, base, false)) return false;
     struct stream_node *n = stream_node_load(lp, bytes, base);
     if (n == NULL) return false;
-    if (stream_node_last(n, base, &last)) s->last = last.id;
     if (n->live == 0) {
         stream_node_free(n);
         return true;
@@ -302,10 +321,8 @@ bool tstream_load_node(struct stream *s, struct stream_id base, uint8_t *lp, siz
 bool tstream_load_end(struct stream *s, uint64_t length, struct stream_id last,
                       struct stream_id first, struct stream_id max_deleted,
                       uint64_t entries_added) {
-    if (length != s->length || stream_id_less(last, tstream_last_entry(s))) return false;
-    // XSETID of older versions may have gone back behind deleted entries, whose ids are not used
-    // again here.
-    if (stream_id_less(s->last, last)) s->last = last;
+    if (length != s->length || !ends_before(s, last, true)) return false;
+    s->last = last;
     s->max_deleted = max_deleted;
     s->entries_added = entries_added;
     find_first(s, STREAM_ID_MIN);

@@ -384,6 +384,22 @@ static inline void sample_stream_back(struct buf *b) {
     for (unsigned i = 0; i < 4; i++) put_length(b, numbers[i]);
 }
 
+/**
+ * The same, and then entries with ids below, at and above the deleted ones: two that go to the same
+ * node, one to the next.
+ */
+static inline void sample_stream_again(struct buf *b) {
+    put_length(b, 2);
+    put_length(b, 16);
+    put_id(b, 5, 1);
+    put_pack(b, "3 2 1 name 0 2 0 0 v1 4 3 0 9 v2 4 3 3 0 v2 4 2 0 2 v3 4 2 0 9 v4 4");
+    put_length(b, 16);
+    put_id(b, 6, 0);
+    put_pack(b, "1 0 1 name 0 2 0 0 v5 4");
+    const uint64_t numbers[] = {4, 6, 0, 0};
+    for (unsigned i = 0; i < 4; i++) put_length(b, numbers[i]);
+}
+
 struct sample {
     const char *name;
     uint8_t type, dialect;
@@ -447,8 +463,10 @@ static const struct sample samples[] = {
     {"stream-3", RDB_STREAM_LISTPACKS_3, RDB_REDIS, sample_stream3, "stream",
      STREAM_ENTRIES "added=4 deleted=5-2 first=5-1 g1 8-0 read=3 al seen=2001 active=-1 8-0:1001:2 "
                     "bob seen=2000 active=1999 5-1:1000:1 g2 5-1 read=-1 "},
+    {"stream-again", RDB_STREAM_LISTPACKS, RDB_REDIS, sample_stream_again, "stream",
+     "5-1 name=v1 5-3 name=v3 5-10 name=v4 6-0 name=v5 last=6-0 added=4 deleted=0-0 first=5-1 "},
     {"stream-back", RDB_STREAM_LISTPACKS, RDB_REDIS, sample_stream_back, "stream",
-     "5-1 name=v1 last=5-2 added=1 deleted=0-0 first=5-1 "},
+     "5-1 name=v1 last=5-1 added=1 deleted=0-0 first=5-1 "},
     {"stream-empty", RDB_STREAM_LISTPACKS_2, RDB_REDIS, sample_stream_empty, "stream",
      "last=10-2 added=4 deleted=10-2 first=18446744073709551615-18446744073709551615 "},
 };

@@ -333,10 +333,6 @@ static void test_loading(void **state) {
     uint8_t *lp = listpack_new(0);
     for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) lp = listpack_append_i64(lp, dead[i]);
     assert_true(tstream_load_node(t, ID(251, 0), lp, listpack_bytes(lp)));
-    // Told a last id before a deleted entry's, as XSETID of older versions allowed: it is not used.
-    assert_true(tstream_load_end(t, 220, s->last, s->first, s->max_deleted, 250));
-    assert_true(stream_id_equal(t->last, ID(251, 0)));
-    s->last = ID(251, 0);
     assert_false(tstream_load_end(t, 219, s->last, s->first, s->max_deleted, 250));
     assert_false(tstream_load_end(t, 220, ID(249, 0), s->first, s->max_deleted, 250));
     assert_true(tstream_load_end(t, 220, s->last, s->first, s->max_deleted, 250));
@@ -344,6 +340,59 @@ static void test_loading(void **state) {
     assert_same(v, w, true);
     value_free(v);
     value_free(w);
+}
+
+/** A node of "1 field f" entries, {deleted, ms, seq} each, beside base. */
+static bool load_node(struct stream *s, struct stream_id base, const uint64_t (*entries)[3],
+                      size_t count) {
+    int64_t deleted = 0;
+    for (size_t i = 0; i < count; i++) deleted += (int64_t)entries[i][0];
+    uint8_t *lp = listpack_append_i64(listpack_new(0), (int64_t)count - deleted);
+    lp = listpack_append_i64(listpack_append_i64(lp, deleted), 1);
+    lp = listpack_append_i64(listpack_append(lp, SLICE_LITERAL("f")), 0);
+    for (size_t i = 0; i < count; i++) {
+        lp = listpack_append_i64(lp, 2 + (int64_t)entries[i][0]);
+        lp = listpack_append_i64(lp, (int64_t)(entries[i][1] - base.ms));
+        lp = listpack_append_i64(lp, (int64_t)(entries[i][2] - base.seq));
+        lp = listpack_append(lp, SLICE_LITERAL("v"));
+        lp = listpack_append_i64(lp, 4);
+    }
+    if (tstream_load_node(s, base, lp, listpack_bytes(lp))) return true;
+    listpack_free(lp);
+    return false;
+}
+
+/** XSETID of Redis 5 and 6 went back behind deleted entries: ids come again, lower and the same. */
+static void test_loading_ids_that_were_given_again(void **state) {
+    (void)state;
+    struct value v = tstream_new();
+    struct stream *s = tstream_of(v);
+    static const uint64_t in_node[][3] = {{1, 5, 0}, {0, 5, 1}, {1, 9, 0}, {1, 8, 0}, {0, 6, 0}},
+                          next[][3] = {{0, 7, 0}, {1, 20, 0}}, after[][3] = {{0, 10, 0}},
+                          twice[][3] = {{0, 30, 0}, {1, 31, 0}, {0, 30, 0}},
+                          tail[][3] = {{0, 30, 0}, {1, 31, 0}};
+    assert_true(load_node(s, ID(5, 0), in_node, 5));
+    assert_true(load_node(s, ID(7, 0), next, 2));
+    assert_false(load_node(s, ID(7, 0), next, 2)); // its live entry is there
+    assert_true(load_node(s, ID(10, 0), after, 1));
+    assert_false(load_node(s, ID(30, 0), twice, 3));
+    assert_true(load_node(s, ID(30, 0), tail, 2));
+    assert_false(tstream_load_end(s, 5, ID(29, 0), STREAM_ID_MAX, STREAM_ID_MIN, 5));
+    assert_false(tstream_load_end(s, 6, ID(30, 0), STREAM_ID_MAX, STREAM_ID_MIN, 5));
+    assert_true(tstream_load_end(s, 5, ID(30, 0), STREAM_ID_MAX, STREAM_ID_MIN, 5));
+    assert_true(value_is_valid(v));
+    static const uint64_t left[][2] = {{5, 1}, {6, 0}, {7, 0}, {10, 0}, {30, 0}};
+    struct tstream_iterator it;
+    tstream_iterate(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(tstream_next(&it));
+        assert_true(stream_id_equal(it.entry.id, ID(left[i][0], left[i][1])));
+    }
+    assert_false(tstream_next(&it));
+    assert_true(stream_id_equal(s->last, ID(30, 0)) && stream_id_equal(s->first, ID(5, 1)));
+    add(s, ID(30, 1)); // below the id of what was deleted
+    assert_true(value_is_valid(v));
+    value_free(v);
 }
 
 int main(void) {
@@ -357,6 +406,7 @@ int main(void) {
         cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_large_streams),
         cmocka_unit_test(test_loading),
+        cmocka_unit_test(test_loading_ids_that_were_given_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
