@@ -105,6 +105,7 @@ int loading_start(struct fleet *fleet, const struct loading_options *options) {
         return error;
     }
     atomic_fetch_add_explicit(&fleet->loads, 1, memory_order_release);
+    fleet_leave_chore(fleet, CHORE_LOAD);
     for (uint32_t i = 0; i < fleet->nshards; i++) loading__wake(l, i);
     return 0;
 }
@@ -120,9 +121,11 @@ void loading__wake(struct loading *l, uint32_t shard) {
 
 // ---- taking part -------------------------------------------------------------------------------
 
-void loading_join(struct shard *s) {
+void loading_look(struct shard *s) {
+    uint64_t loads = atomic_load_explicit(&s->fleet->loads, memory_order_acquire);
+    if (loads == s->loads) return;
     ASSERT(s->loading == NULL);
-    s->loads = atomic_load_explicit(&s->fleet->loads, memory_order_acquire);
+    s->loads = loads;
     s->loading = atomic_load_explicit(&s->fleet->loading, memory_order_relaxed);
     s->gates |= GATE_LOADING;
     ASSERT(s->loading != NULL);

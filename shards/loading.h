@@ -48,12 +48,8 @@ int loading_start(struct fleet *fleet, const struct loading_options *options);
  */
 bool loading_is_on(struct fleet *fleet);
 
-/** Shard, at the beginning of a pass: takes part in a load that has begun. */
-void loading_join(struct shard *s);
-static inline void loading_look(struct shard *s) {
-    if (unlikely(atomic_load_explicit(&s->fleet->loads, memory_order_acquire) != s->loads))
-        loading_join(s);
-}
+/** Shard, CHORE_LOAD: takes part in a load that has begun, if it has not seen it yet. */
+void loading_look(struct shard *s);
 /** Shard, while s->loading: does a step, or leaves the load when it has ended. */
 void loading_pass(struct shard *s);
 /** Whether there is a step to do at once. */

@@ -11,6 +11,7 @@ void note_post(struct shard *s, struct note *note) {
     note->next = atomic_load_explicit(list, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(list, &note->next, note)) {
     }
+    shard_leave_chore(s, CHORE_NOTES);
     io_wake(s->io, NULL);
 }
 

@@ -3,7 +3,7 @@
 // Notes: how a thread that is no shard speaks to one (the mailboxes are for pairs of shards). A
 // note is embedded in whatever it is about, and says which function the shard is to call. Posting
 // never waits and never fails. Nobody may post to a shard whose loop has ended: who starts a side
-// thread ends it before (server.c). Without a note, a pass pays one load.
+// thread ends it before (server.c). Without a note, a pass pays nothing.
 #ifndef TORC_SHARDS_NOTES_H
 #define TORC_SHARDS_NOTES_H
 
@@ -15,7 +15,10 @@ struct note {
     void (*run)(struct shard *s, struct note *note);
 };
 
-/** Posts a note and wakes the shard. Any thread. The note is the shard's until `run` is called. */
+/**
+ * Posts a note, as a chore, and wakes the shard. Any thread. The note is the shard's until `run` is
+ * called.
+ */
 void note_post(struct shard *s, struct note *note);
 /** The shard: runs what has been posted. */
 void notes_run(struct shard *s);

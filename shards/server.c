@@ -281,7 +281,7 @@ static void wait_for_signal(const struct server *sv, const sigset_t *signals) {
 }
 
 static void stop_threads(struct server *sv) {
-    atomic_store(&sv->fleet->stop, true);
+    fleet_stop(sv->fleet);
     for (uint32_t i = 0; i < sv->nshards && !atomic_load(&sv->abandoned); i++)
         io_wake(sv->fleet->shards[i]->io, NULL);
     migrate_pool_stop(sv->fleet->migrations); // while the shards still hear what it has to tell

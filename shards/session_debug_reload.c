@@ -34,6 +34,7 @@ static void hold_writes(struct fleet *fleet, bool hold) {
         atomic_fetch_or(&fleet->gates, GATE_RELOAD);
     else
         atomic_fetch_and(&fleet->gates, ~(uint32_t)GATE_RELOAD);
+    fleet_leave_chore(fleet, CHORE_GATES);
     for (uint32_t i = 0; i < fleet->nshards; i++) io_wake(fleet->shards[i]->io, NULL);
 }
 

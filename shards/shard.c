@@ -85,6 +85,16 @@ void fleet_free(struct fleet *f) {
     mem_free(f);
 }
 
+void fleet_leave_chore(struct fleet *f, enum shard_chore chore) {
+    for (uint32_t i = 0; i < f->nshards; i++)
+        atomic_fetch_or_explicit(&f->faces[i].chores, chore, memory_order_release);
+}
+
+void fleet_stop(struct fleet *f) {
+    atomic_store(&f->stop, true);
+    fleet_leave_chore(f, CHORE_STOP);
+}
+
 static bool key_is_lent(void *context, uint64_t hash) {
     struct shard *s = context;
     return s->intents.parts > 0 && intents_is_lent(&s->intents, hash);
@@ -97,6 +107,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     s->magic = SHARD_MAGIC;
     s->id = id;
     s->fleet = fleet;
+    s->face = &fleet->faces[id];
     s->io = io;
     struct keyspace_hooks hooks = {.context = s,
                                    .free_later = lazyfree_entry,
@@ -118,6 +129,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     shard_use_config(s, config);
     fleet->shards[id] = s;
     fleet->keyspaces[id] = s->keyspace;
+    shard_leave_chore(s, CHORES_ALL); // whatever there was before
     s->startup_memory = mem_used();
     return s;
 }
@@ -525,7 +537,7 @@ static void tend_memory(struct shard *s, bool busy) {
 }
 
 /** Takes over what keeps all shards' commands from being run. */
-static inline void look_at_gates(struct shard *s) {
+static void look_at_gates(struct shard *s) {
     uint32_t before = s->gates;
     s->gates =
         (before & ~GATES_OF_FLEET) | atomic_load_explicit(&s->fleet->gates, memory_order_relaxed);
@@ -541,6 +553,14 @@ static __attribute__((noinline)) void begin_stop(struct shard *s) {
         connection_close(conn);
 }
 
+static __attribute__((noinline)) void do_chores(struct shard *s) {
+    uint32_t chores = atomic_exchange(&s->face->chores, 0);
+    if (chores & CHORE_GATES) look_at_gates(s);
+    if (chores & CHORE_LOAD) loading_look(s);
+    if (chores & CHORE_NOTES) notes_run(s);
+    if ((chores & CHORE_STOP) && atomic_load(&s->fleet->stop)) begin_stop(s);
+}
+
 // ---- the pass ----------------------------------------------------------------------------------
 
 void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wall_us,
@@ -551,16 +571,13 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     s->now_ms = wall_us / 1000;
     s->now_ns = mono_ns;
     s->stats.passes++;
-    look_at_gates(s);
-    loading_look(s);
+    if (unlikely(atomic_load_explicit(&s->face->chores, memory_order_relaxed) != 0)) do_chores(s);
     bool alone = s->fleet->nshards == 1;
     bool told = !alone && receive_all(s);
     handle_events(s, events, count);
-    if (unlikely(notes_waiting(s))) notes_run(s);
     if (s->held_first) request_poll_held(s);
     pubsub_begin_pass(s);
     if (!is_settled(s)) shard_settle(s);
-    if (!s->stopping && atomic_load_explicit(&s->fleet->stop, memory_order_relaxed)) begin_stop(s);
     end_pause_if_due(s);
     if (unlikely(s->loading != NULL)) loading_pass(s);
     timers_run(&s->timers, s->now_ns);

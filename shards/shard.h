@@ -43,6 +43,7 @@ struct shard_face {
     _Alignas(MAILBOX_LINE) _Atomic bool sleeping; // about to wait, or waiting, in io_poll
     _Atomic bool holding;           // has requests that wait for their clients to read
     _Atomic bool closed;            // stopping, and nothing of its own is left
+    _Atomic uint32_t chores;        // enum shard_chore: what was left for its next pass
     _Atomic uint64_t keys;          // of all databases, as of the last pass
     _Atomic uint64_t dirty;         // changes of the keyspace since the start, as of the last pass
     _Atomic uint64_t evictable;     // those of them that may be evicted
@@ -81,7 +82,7 @@ struct fleet {
     struct loading *_Atomic loading;
     _Atomic uint64_t load_keys, load_expired;
     _Atomic bool unloaded;       // the one of the start failed: the server is going to stop
-    _Atomic uint32_t gates;      // GATES_OF_FLEET: shards look at them in each pass
+    _Atomic uint32_t gates;      // GATES_OF_FLEET: whoever changes them leaves CHORE_GATES
     struct snapshots *snapshots; // NULL: this fleet writes no files
     _Atomic bool leaving;        // nothing is left to do before the end: on_shutdown
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
@@ -117,6 +118,18 @@ enum shard_gate {
 #define GATES_OF_WRITES ((uint32_t)(GATE_LEAVING | GATE_RELOAD))
 #define GATES_OF_FLEET  ((uint32_t)GATE_DISK | GATES_OF_WRITES)
 
+/**
+ * What others leave for a shard to look at: whoever does sets the bit in its face, and only then
+ * wakes it, if it is to be soon. So a pass looks at one word for all that is rare.
+ */
+enum shard_chore {
+    CHORE_GATES = 1, // the fleet's gates
+    CHORE_LOAD = 2,  // a load has begun
+    CHORE_NOTES = 4, // notes.h
+    CHORE_STOP = 8,  // the fleet stops
+    CHORES_ALL = 15
+};
+
 struct connection_list {
     struct connection *first, *last;
 };
@@ -125,6 +138,7 @@ struct shard {
     uint64_t magic;
     uint32_t id;
     struct fleet *fleet;
+    struct shard_face *face; // its own
     struct io *io;
     struct config *config;           // current one; a reference
     uint64_t config_version;         // of it: CONFIG SET never goes back to an older one
@@ -186,6 +200,10 @@ struct fleet *fleet_new(uint32_t nshards, uint64_t hash_seed, const char *run_id
                         int64_t started_us);
 /** Frees the fleet, after its shards. */
 void fleet_free(struct fleet *fleet);
+/** Leaves a chore for all shards. Any thread. */
+void fleet_leave_chore(struct fleet *fleet, enum shard_chore chore);
+/** Tells all shards to stop, in their next pass. Any thread. */
+void fleet_stop(struct fleet *fleet);
 /**
  * Makes shard `id` of the fleet on its io (owned by the caller) with a reference of its own to
  * config.
@@ -219,6 +237,10 @@ void shard_use_config(struct shard *s, struct config *config);
  * this shard).
  */
 void shard_send(struct shard *s, uint32_t to, enum message_kind kind, void *object);
+/** Leaves a chore for one shard. Any thread. */
+static inline void shard_leave_chore(struct shard *s, enum shard_chore chore) {
+    atomic_fetch_or_explicit(&s->fleet->faces[s->id].chores, chore, memory_order_release);
+}
 /** Wakes another shard if it sleeps. */
 void shard_wake(struct shard *s, uint32_t to);
 /** Adopts an accepted socket and frees its note. */

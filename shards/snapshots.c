@@ -59,6 +59,7 @@ void snapshots__update_gates(struct snapshots *sn, const struct config *c) {
     uint32_t old = atomic_load_explicit(all, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(all, &old, (old & GATE_RELOAD) | gates)) {
     }
+    if ((old & ~(uint32_t)GATE_RELOAD) != gates) fleet_leave_chore(sn->fleet, CHORE_GATES);
 }
 
 // ---- what is written ---------------------------------------------------------------------------

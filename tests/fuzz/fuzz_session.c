@@ -643,7 +643,7 @@ static void world_free(struct world *w) {
     run_until_quiet(w);
     for (uint32_t i = 0; i < w->nlinks; i++) ASSERT(w->links[i].closed);
     for (uint32_t i = 0; i < w->nshards; i++) check_quiet(w, w->fleet->shards[i]);
-    atomic_store(&w->fleet->stop, true);
+    fleet_stop(w->fleet);
     for (uint32_t i = 0; i < w->nshards; i++) {
         struct shard *s = w->fleet->shards[i];
         shard_pass(s, NULL, 0, WALL_START_US + w->now_ns / 1000, w->now_ns);

@@ -365,7 +365,7 @@ static void stop(struct world *w) {
         passes = 20;
         for (uint32_t n = sim_below(w, 30); n > 0; n--) run_shard(w, sim_below(w, w->nshards));
     }
-    atomic_store(&w->fleet->stop, true);
+    fleet_stop(w->fleet);
     for (uint32_t n = 0; n < passes; n++)
         for (uint32_t i = 0; i < w->nshards && !w->failed; i++)
             shard_pass(w->shards[i], NULL, 0, w->start_us + w->now_ns / 1000, w->now_ns);
