@@ -506,10 +506,22 @@ static bool is_canonical(const uint8_t *p) {
     return c.head_bytes + c.text.n == listpack__size(p) && *p == c.head[0];
 }
 
-bool listpack_is_canonical(const uint8_t *lp) {
-    for (const uint8_t *p = lp + LISTPACK_HEADER; *p != LISTPACK_END; p = step(p))
-        if (!is_canonical(p)) return false;
-    return true;
+bool listpack_check(const uint8_t *bytes, size_t n, bool *canonical) {
+    if (n < LISTPACK_MIN_BYTES || listpack_bytes(bytes) != n) return false;
+    const uint8_t *p = bytes + LISTPACK_HEADER, *end = bytes + n - 1;
+    if (*end != LISTPACK_END) return false;
+    size_t count = 0;
+    *canonical = true;
+    for (; p < end; count++) {
+        size_t length = checked_element(p, end);
+        if (length == 0) return false;
+        // Most are integers of a byte, or short texts that are told from numbers by their first.
+        bool plain = *p < LISTPACK_TEXT_6 ||
+                     (*p<LISTPACK_INT_13 && * p> LISTPACK_TEXT_6 && p[1] > (unsigned)'9');
+        if (!plain && *canonical) *canonical = is_canonical(p);
+        p += length;
+    }
+    return count_field(bytes) == COUNT_UNKNOWN || count_field(bytes) == count;
 }
 
 uint8_t *listpack_canonical_copy(const uint8_t *lp) {

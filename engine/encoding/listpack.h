@@ -129,10 +129,10 @@ bool listpack_validate(const uint8_t *bytes, size_t n,
                        bool (*each)(void *context, const struct listpack_item *item),
                        void *context);
 /**
- * Whether every element is written as listpack_append() would write it, which listpack_find()
- * relies on: bytes from anywhere need not be.
+ * The same; *canonical: every element is written as listpack_append() would write it, which
+ * listpack_find() relies on: bytes from anywhere need not be.
  */
-bool listpack_is_canonical(const uint8_t *lp);
+bool listpack_check(const uint8_t *bytes, size_t n, bool *canonical);
 /** A copy whose elements are. */
 uint8_t *listpack_canonical_copy(const uint8_t *lp);
 static inline bool listpack_is_valid(const uint8_t *lp) {

@@ -14,6 +14,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
+#include "engine/base/unlzf.h"
 
 #define FILL_MAX          32767
 #define DEPTH_MAX         65535
@@ -81,8 +82,8 @@ static inline uint8_t *block_of(const struct quicklist_node *node) {
 
 static uint8_t *unpacked_data(const struct quicklist_node *node) {
     uint8_t *data = mem_alloc(node->bytes);
-    unsigned n = lzf_decompress(node->data, node->packed, data, (unsigned)node->bytes);
-    ASSERT(n == node->bytes);
+    bool good = unlzf(node->data, node->packed, data, node->bytes);
+    ASSERT(good);
     return data;
 }
 

@@ -8,13 +8,13 @@
 // reader, DUMP's frame and the tools.
 #include "engine/rdb/rdb_in.h"
 
-#include <lzf.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/num.h"
+#include "engine/base/unlzf.h"
 #include "engine/rdb/rdb_format.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers lie as in the format");
@@ -155,7 +155,7 @@ static bool lzf_string(struct rdb_in *in, struct buf *scratch, struct slice *out
     if (!lzf_lengths(in, &packed, &plain) || !rdb_in_bytes(in, packed, &p)) return false;
     scratch->len = 0;
     char *to = buf_reserve(scratch, plain);
-    if (lzf_decompress(p, (unsigned)packed, to, (unsigned)plain) != plain) {
+    if (!unlzf(p, packed, to, plain)) {
         in->at = p;
         return rdb_in_fail(in, "an LZF string that cannot be uncompressed");
     }

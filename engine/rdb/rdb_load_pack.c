@@ -21,12 +21,29 @@ static inline const uint8_t *next_tuple(const uint8_t *p, unsigned width) {
 
 static inline struct slice element(const uint8_t *p) { return slice_of(p, listpack__size(p)); }
 
+/** A number that elements of the same bytes have in common, and others hardly ever. */
+static inline uint64_t mark_of(struct slice e) {
+    uint64_t first = 0, last = 0;
+    if (e.n < sizeof first) {
+        for (size_t i = 0; i < e.n; i++) first = first << 8 | (uint8_t)e.p[i];
+    } else {
+        memcpy(&first, e.p, sizeof first);
+        memcpy(&last, e.p + e.n - sizeof last, sizeof last);
+    }
+    return (first ^ e.n) * UINT64_C(0x9e3779b97f4a7c15) + last;
+}
+
 static bool twins_of_few(const uint8_t *lp, unsigned width) {
+    struct slice elements[FEW];
+    uint64_t marks[FEW];
+    size_t n = 0;
     for (const uint8_t *p = lp + LISTPACK_HEADER; *p != LISTPACK_END; p = next_tuple(p, width)) {
         struct slice e = element(p);
-        const uint8_t *other = next_tuple(p, width);
-        for (; *other != LISTPACK_END; other = next_tuple(other, width))
-            if (*other == *p && slice_equal_short(element(other), e)) return true;
+        uint64_t mark = mark_of(e);
+        for (size_t i = 0; i < n; i++)
+            if (unlikely(marks[i] == mark) && slice_equal_short(elements[i], e)) return true;
+        marks[n] = mark;
+        elements[n++] = e;
     }
     return false;
 }
@@ -67,12 +84,12 @@ uint8_t *rdb_load__listpack(struct rdb_load *load, struct rdb_in *in, unsigned w
     struct slice text;
     if (!rdb_in_string(in, &load->scratch, &text)) return NULL;
     const uint8_t *bytes = (const uint8_t *)text.p;
-    if (text.n > LISTPACK_MAX_BYTES || !listpack_validate(bytes, text.n, NULL, NULL)) {
+    bool canonical;
+    if (text.n > LISTPACK_MAX_BYTES || !listpack_check(bytes, text.n, &canonical)) {
         rdb_in_fail(in, "a malformed listpack");
         return NULL;
     }
-    uint8_t *lp =
-        listpack_is_canonical(bytes) ? listpack_copy(bytes) : listpack_canonical_copy(bytes);
+    uint8_t *lp = canonical ? listpack_copy(bytes) : listpack_canonical_copy(bytes);
     return checked(load, in, lp, width, unique);
 }
 
