@@ -77,6 +77,7 @@ static bool check_record(void *context, const struct rdb_record *r) {
             return true;
         }
         // fall through
+    case RDB_LOAD_MORE: // only of steps
     case RDB_LOAD_FAILED: return rdb_fault_set(&feed->fault, in.error_at, "%s", in.error);
     }
     if (in.at != in.end)

@@ -36,7 +36,7 @@ void rdb_reader_init(struct rdb_reader *r, rdb_source_fn *source, void *context)
 }
 
 void rdb_reader_fini(struct rdb_reader *r) {
-    buf_free(&r->window);
+    if (r->window != NULL) blob_drop(r->window);
     buf_free(&r->key_made);
     buf_free(&r->made);
 }
@@ -184,7 +184,7 @@ static void sum_up(struct rdb_reader *r, const uint8_t *until) {
     size_t end = (size_t)(until - r->in.start);
     ASSERT(end >= r->summed);
     if (!r->ignore_checksum && end > r->summed)
-        r->crc = crc64(r->crc, r->window.p + r->summed, end - r->summed);
+        r->crc = crc64(r->crc, r->in.start + r->summed, end - r->summed);
     r->summed = end;
 }
 
@@ -364,18 +364,28 @@ static enum step read_one(struct rdb_reader *r, enum rdb_item *item) {
 
 /** Gives the bytes before `mark` up. */
 static void drop_before(struct rdb_reader *r, size_t mark) {
-    struct buf *w = &r->window;
+    struct blob *w = r->window;
     size_t keep = w->len - mark;
     if (w->cap > WINDOW_KEEP && keep < w->cap / 8) {
-        struct buf small = {0};
-        buf_append(&small, w->p + mark, keep);
-        buf_free(w);
-        *w = small;
+        r->window = blob_new(slice_of(w->bytes + mark, keep), keep + READ_BYTES);
+        blob_drop(w);
     } else if (mark > 0) {
-        buf_consume(w, mark);
+        memmove(w->bytes, w->bytes + mark, keep);
+        w->len = keep;
     }
     r->offset += mark;
     r->summed = 0;
+}
+
+struct blob *rdb_reader_take(struct rdb_reader *r) {
+    struct blob *taken = r->window;
+    size_t mark = (size_t)(r->in.at - r->in.start), keep = taken->len - mark;
+    sum_up(r, r->in.at);
+    r->window = blob_new(slice_of(taken->bytes + mark, keep), keep + READ_BYTES);
+    r->offset += mark;
+    r->summed = 0;
+    rdb_in_init(&r->in, r->window->bytes, keep, r->offset);
+    return taken;
 }
 
 /**
@@ -383,26 +393,28 @@ static void drop_before(struct rdb_reader *r, size_t mark) {
  * it cannot be read; `in` says why then.
  */
 static bool read_on(struct rdb_reader *r, size_t mark) {
-    struct buf *w = &r->window;
     ssize_t n = 0;
+    if (r->window == NULL) r->window = blob_new((struct slice){0}, READ_BYTES);
     if (!r->source_ended) {
         sum_up(r, r->in.start + mark);
         drop_before(r, mark);
+        struct blob *w = r->window;
         // A pipe gives little at a time: not each little piece is worth another try.
         size_t enough = w->len + w->len / 2 + 1;
         size_t room = w->len / 2 > READ_BYTES ? w->len / 2 + 1 : READ_BYTES;
         size_t end = w->len + room;
+        if (w->cap < end) r->window = w = blob_resize(w, end);
         while (w->len < enough) {
-            n = r->source(r->source_context, buf_reserve(w, end - w->len), end - w->len);
+            n = r->source(r->source_context, w->bytes + w->len, end - w->len);
             if (n <= 0) break;
             w->len += (size_t)n;
         }
         r->source_ended = n <= 0;
         bool more = w->len > (size_t)(r->in.end - r->in.start) - mark;
-        rdb_in_init(&r->in, w->p, w->len, r->offset);
+        rdb_in_init(&r->in, w->bytes, w->len, r->offset);
         if (more && n >= 0) return true;
     } else {
-        rdb_in_init(&r->in, w->p, w->len, r->offset);
+        rdb_in_init(&r->in, r->window->bytes, r->window->len, r->offset);
     }
     r->in.at = r->in.end;
     if (n < 0)

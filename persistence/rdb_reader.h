@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "engine/base/blob.h"
 #include "engine/base/buf.h"
 #include "engine/base/slice.h"
 #include "engine/rdb/rdb_format.h"
@@ -63,7 +64,7 @@ struct rdb_reader {
     // How it works:
     rdb_source_fn *source;
     void *source_context;
-    struct buf window;            // bytes of the file from `offset` on
+    struct blob *window;          // bytes of the file from `offset` on; NULL: none yet
     struct buf key_made, made;    // keys and texts that do not stand in the file as they are
     uint64_t offset;              // of the window
     uint64_t crc;                 // of the file up to ...
@@ -76,6 +77,11 @@ void rdb_reader_init(struct rdb_reader *r, rdb_source_fn *source, void *context)
 void rdb_reader_fini(struct rdb_reader *r);
 /** The next item; what it is is in r->item. After RDB_ITEM_END and RDB_ITEM_ERROR no more. */
 enum rdb_item rdb_reader_next(struct rdb_reader *r);
+/**
+ * The memory that the item in hand stands in, which is the caller's from now on; the item's value
+ * stays good as long as that does. The reader goes on with a copy of what it has read beyond.
+ */
+struct blob *rdb_reader_take(struct rdb_reader *r);
 /** How many bytes of the file have been gone past: at RDB_ITEM_END, how long it is. */
 uint64_t rdb_reader_offset(const struct rdb_reader *r);
 

@@ -168,6 +168,7 @@ static void begin(struct shard *s, struct loading *l, struct loading_lane *lane)
 
 /** Gives back an applied batch and takes the next one; with none left, the lane may be finished. */
 static void next_batch(struct loading *l, struct loading_lane *lane) {
+    if (lane->current) loading_batch_clear(lane->current);
     pthread_mutex_lock(&l->lock);
     if (lane->current) {
         lane->current->next = l->spare;
@@ -176,7 +177,8 @@ static void next_batch(struct loading *l, struct loading_lane *lane) {
     lane->current = lane->first;
     if (lane->current) {
         lane->first = lane->current->next;
-        if (--lane->queued == 0) lane->last = NULL;
+        lane->queued -= loading_batch_bytes(lane->current);
+        if (!lane->first) lane->last = NULL;
         lane->apply.load.dialect = (uint8_t)l->dialect;
     } else if (l->closed && !lane->finished) {
         lane->finished = true;

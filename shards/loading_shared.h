@@ -13,8 +13,9 @@
 #include "shards/loading.h"
 
 #define LOADING_BATCH ((size_t)256 * 1024) // bytes at which a batch is handed over
-#define LOADING_QUEUE 4                    // batches that may wait for a shard
-#define LOADING_SPARE ((size_t)1 << 20)    // longest buffer that a spare batch keeps
+#define LOADING_QUEUE ((size_t)1 << 20) // bytes of batches that wait for a shard, but for the last
+#define LOADING_LARGE ((size_t)1 << 20) // of a value that is handed over where it is
+#define LOADING_SPARE ((size_t)1 << 20) // longest buffer that a spare batch keeps
 
 enum loading_phase {
     LOADING_CHECKS, // the dry run
@@ -25,7 +26,7 @@ enum loading_phase {
 /** A shard's part of a load. */
 struct loading_lane {
     _Alignas(MAILBOX_LINE) struct loading_batch *first, *last; // under the lock: the queue ...
-    uint32_t queued;                                           // ... and its length
+    size_t queued;                                             // ... and its bytes
     bool finished; // under the lock: all of its part is done, and no batch will come
     // The shard's own from here on.
     struct loading_apply apply;

@@ -89,8 +89,7 @@ static struct loading_batch *spare_batch(struct loading *l) {
     if (b) l->spare = b->next;
     pthread_mutex_unlock(&l->lock);
     if (!b) return loading_batch_new();
-    b->next = NULL;
-    b->at = b->bytes.len = 0;
+    loading_batch_clear(b);
     buf_shrink_if_empty(&b->bytes, LOADING_SPARE);
     return b;
 }
@@ -102,7 +101,7 @@ static bool hand_over(struct loader *loader, uint32_t shard) {
     struct loading_batch *b = loader->batches[shard];
     pthread_mutex_lock(&l->lock);
     while (lane->queued >= LOADING_QUEUE && !is_over(l)) pthread_cond_wait(&l->moved, &l->lock);
-    bool over = is_over(l), wake = lane->queued == 0;
+    bool over = is_over(l), wake = lane->first == NULL;
     if (!over) {
         loader->batches[shard] = NULL;
         l->dialect = loader->feed->reader.dialect;
@@ -111,7 +110,7 @@ static bool hand_over(struct loader *loader, uint32_t shard) {
         else
             lane->first = b;
         lane->last = b;
-        lane->queued++;
+        lane->queued += loading_batch_bytes(b);
     }
     pthread_mutex_unlock(&l->lock);
     if (!over && wake) loading__wake(l, shard);
@@ -122,14 +121,22 @@ static bool stop(struct loader *loader) {
     return rdb_fault_set(&loader->feed->fault, 0, "stopped");
 }
 
+/** Whether the record is most of what has been read: then its memory goes along with it. */
+static bool is_large(const struct loader *loader, const struct rdb_record *r) {
+    return r->value.n >= LOADING_LARGE && r->value.n >= loader->feed->reader.window->len / 2;
+}
+
 static bool take_record(void *context, const struct rdb_record *r) {
     struct loader *loader = context;
     struct loading *l = loader->loading;
-    uint32_t shard = hash_slot_shard(hash_slot(r->key), l->fleet->nshards);
+    uint32_t n = l->fleet->nshards, shard = n == 1 ? 0 : hash_slot_shard(hash_slot(r->key), n);
     if (!loader->batches[shard]) loader->batches[shard] = spare_batch(l);
-    loading_batch_add(loader->batches[shard], r);
+    if (unlikely(is_large(loader, r)))
+        loading_batch_add_large(loader->batches[shard], r, rdb_reader_take(&loader->feed->reader));
+    else
+        loading_batch_add(loader->batches[shard], r);
     if (unlikely(atomic_load_explicit(&l->delay_us, memory_order_relaxed) != 0)) delay(l);
-    if (loader->batches[shard]->bytes.len < LOADING_BATCH) return true;
+    if (loading_batch_bytes(loader->batches[shard]) < LOADING_BATCH) return true;
     return hand_over(loader, shard) || stop(loader);
 }
 

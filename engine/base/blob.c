@@ -4,7 +4,7 @@
 // grows by moving pages and goes page by page. A blob belongs to its users together; the last one
 // to leave frees it, on whatever thread that is. Invariant: start + len <= cap. Sanitizer builds
 // map nothing: there every block is one that the sanitizer watches. Called by string entries, reply
-// pieces, and by the connections that receive into blobs.
+// pieces, by the connections that receive into blobs, and by the reader of RDB files.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // mremap
 #endif
@@ -119,6 +119,14 @@ void blob_free(struct blob *b) {
 
 void blob_drop(struct blob *b) {
     if (blob_release(b)) blob_free(b);
+}
+
+void blob_forget(struct blob *b, const char *end) {
+    size_t bytes = (size_t)(end - (char *)b) & ~(PAGE_BYTES - 1);
+    ASSERT(end >= b->bytes && end <= b->bytes + b->cap);
+    if (!b->mapped || bytes <= PAGE_BYTES) return; // the header stays
+    int rc = madvise((char *)b + PAGE_BYTES, bytes - PAGE_BYTES, MADV_DONTNEED);
+    ASSERT(rc == 0);
 }
 
 size_t blob_memory(const struct blob *b) {

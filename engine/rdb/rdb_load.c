@@ -9,10 +9,12 @@
 #include "engine/base/assert.h"
 #include "engine/rdb/rdb_load_parts.h"
 
-#define KEY_MAX    ((size_t)512 * 1024 * 1024)
-#define TEXT_MAX   ((size_t)UINT32_MAX - 16) // of an element
-#define SMALL_TEXT ((size_t)16 * 1024)       // room of a string that is kept
-#define KEPT_MAX   ((size_t)1024 * 1024)     // ... and of the scratch buffers
+#define KEY_MAX          ((size_t)512 * 1024 * 1024)
+#define TEXT_MAX         ((size_t)UINT32_MAX - 16) // of an element
+#define SMALL_TEXT       ((size_t)16 * 1024)       // room of a string that is kept
+#define KEPT_MAX         ((size_t)1024 * 1024)     // ... and of the scratch buffers
+#define TAKEN_MIN        BLOB_MAP_MIN              // bytes of a string that stays where it is ...
+#define TAKEN_OFFSET_MAX 65536                     // ... if it begins so near to the beginning
 
 void rdb_load_fini(struct rdb_load *load) {
     buf_free(&load->scratch);
@@ -46,8 +48,13 @@ static void tidy(struct rdb_load *load) {
 static enum rdb_loaded load_string(struct rdb_load *load, struct rdb_in *in, struct slice key,
                                    int64_t expire_ms, struct entry **out) {
     struct slice text;
+    const struct blob *source = load->source;
     if (!rdb_in_string(in, &load->scratch, &text)) return RDB_LOAD_FAILED;
-    *out = entry_new_string(key, text, expire_ms);
+    if (source != NULL && text.n >= TAKEN_MIN && blob_has(source, text) &&
+        text.p - source->bytes < TAKEN_OFFSET_MAX)
+        *out = entry_new_taken(key, load->source, text, expire_ms);
+    else
+        *out = entry_new_string(key, text, expire_ms);
     return RDB_LOADED;
 }
 
@@ -75,11 +82,8 @@ static enum rdb_loaded unknown_type(struct rdb_in *in, uint8_t type) {
 
 // ---- collections -------------------------------------------------------------------------------
 
-typedef enum rdb_loaded load_fn(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                                struct value *v);
-
 /** Who loads that type; NULL: nobody. */
-static load_fn *loader_of(uint8_t type, uint8_t dialect) {
+static rdb_load__fn *loader_of(uint8_t type, uint8_t dialect) {
     switch (type) {
     case RDB_LIST:
     case RDB_LIST_ZIPLIST:
@@ -107,27 +111,56 @@ static load_fn *loader_of(uint8_t type, uint8_t dialect) {
     }
 }
 
-enum rdb_loaded rdb_load_entry(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct slice key, int64_t expire_ms, struct entry **out) {
+void rdb_load_begin(struct rdb_loading *loading, uint8_t type) {
+    loading->type = type;
+    loading->begun = false;
+}
+
+void rdb_load_give_up(struct rdb_loading *loading) {
+    if (!loading->begun) return;
+    if (loader_of(loading->type, RDB_REDIS) == rdb_load__zset)
+        rdb_load__zset_give_up(loading);
+    else
+        value_free(loading->v);
+    loading->begun = false;
+}
+
+static enum rdb_loaded load_collection(struct rdb_load *load, struct rdb_loading *loading,
+                                       struct rdb_in *in, struct slice key, int64_t expire_ms,
+                                       struct entry **out) {
+    rdb_load__fn *loader = loader_of(loading->type, load->dialect);
+    if (loader == NULL) return unknown_type(in, loading->type);
+    enum rdb_loaded result = loader(load, in, loading);
+    if (result == RDB_LOADED) *out = entry_new_value(key, loading->v, expire_ms);
+    loading->begun = result == RDB_LOAD_MORE;
+    return result;
+}
+
+enum rdb_loaded rdb_load_step(struct rdb_load *load, struct rdb_loading *loading, struct rdb_in *in,
+                              size_t budget, struct slice key, int64_t expire_ms,
+                              struct entry **out) {
     *out = NULL;
     if (key.n > KEY_MAX) {
         rdb_in_fail(in, "a key that is too long");
         return RDB_LOAD_FAILED;
     }
     enum rdb_loaded result;
-    if (type == RDB_STRING) {
+    loading->budget = budget;
+    if (loading->type == RDB_STRING)
         result = load_string(load, in, key, expire_ms, out);
-    } else if (type == RDB_MODULE_2) {
+    else if (loading->type == RDB_MODULE_2)
         return unknown_module(in);
-    } else {
-        load_fn *loader = loader_of(type, load->dialect);
-        struct value v;
-        if (loader == NULL) return unknown_type(in, type);
-        result = loader(load, in, type, &v);
-        if (result == RDB_LOADED) *out = entry_new_value(key, v, expire_ms);
-    }
-    tidy(load);
+    else
+        result = load_collection(load, loading, in, key, expire_ms, out);
+    if (result != RDB_LOAD_MORE) tidy(load);
     ASSERT((*out != NULL) == (result == RDB_LOADED) && (result != RDB_LOAD_FAILED || in->failed));
     ASSERT_DEV(*out == NULL || entry_is_valid(*out));
     return result;
+}
+
+enum rdb_loaded rdb_load_entry(struct rdb_load *load, struct rdb_in *in, uint8_t type,
+                               struct slice key, int64_t expire_ms, struct entry **out) {
+    struct rdb_loading loading;
+    rdb_load_begin(&loading, type);
+    return rdb_load_step(load, &loading, in, SIZE_MAX, key, expire_ms, out);
 }

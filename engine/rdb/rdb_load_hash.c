@@ -24,7 +24,7 @@ struct reading {
     struct rdb_load *load;
     struct rdb_in *in;
     enum form form;
-    uint64_t earliest_ms; // RELATIVE
+    uint64_t earliest_ms; // RELATIVE; kept between the steps
 };
 
 static bool fail_expiry(struct rdb_in *in) {
@@ -58,18 +58,19 @@ static bool is_over(const struct rdb_load *load, int64_t expire_ms) {
     return load->now_ms != 0 && expire_ms != THASH_NEVER && expire_ms < load->now_ms;
 }
 
-static bool read_fields(struct reading *r, uint64_t n, struct value *v) {
-    while (n > 0) {
+static bool read_fields(struct reading *r, struct rdb_loading *l) {
+    while (l->left > 0 && !rdb_load__is_over(l, r->in)) {
         struct thash_loaded fields[THASH_WINDOW];
         unsigned count = 0;
-        for (; n > 0 && count < THASH_WINDOW && r->load->held < RDB_LOAD__HELD_MAX; n--) {
+        for (; l->left > 0 && count < THASH_WINDOW && r->load->held < RDB_LOAD__HELD_MAX;
+             l->left--) {
             if (!read_field(r, count, &fields[count])) return false;
             if (is_over(r->load, fields[count].expire_ms))
                 r->load->expired_fields++;
             else
                 count++;
         }
-        bool added = thash_load(v, fields, count, r->load->limits);
+        bool added = thash_load(&l->v, fields, count, r->load->limits);
         rdb_load__release(r->load);
         if (!added) return rdb_in_fail(r->in, "a field of a hash twice");
     }
@@ -88,14 +89,25 @@ static bool read_earliest(struct rdb_in *in, uint64_t *earliest_ms) {
     return *earliest_ms <= EXPIRE_MAX + 1 || fail_expiry(in);
 }
 
+static bool begin_fields(struct reading *r, struct rdb_loading *l) {
+    uint64_t *earliest_ms = (uint64_t *)l->state;
+    size_t each = r->form == PLAIN ? 2 : r->form == BEHIND ? 10 : 3;
+    if (r->form == RELATIVE && !read_earliest(r->in, earliest_ms)) return false;
+    if (!rdb_in_count(r->in, each, &l->left)) return false;
+    l->v = thash_load_begin((size_t)l->left, rdb_load__expected(r->in, l->left, 8),
+                            r->form != PLAIN, r->load->limits);
+    l->begun = true;
+    return true;
+}
+
 static enum rdb_loaded load_fields(struct rdb_load *load, struct rdb_in *in, enum form form,
-                                   struct value *v) {
+                                   struct rdb_loading *l) {
     struct reading r = {.load = load, .in = in, .form = form};
-    uint64_t n;
-    if (form == RELATIVE && !read_earliest(in, &r.earliest_ms)) return RDB_LOAD_FAILED;
-    if (!rdb_in_count(in, form == PLAIN ? 2 : form == BEHIND ? 10 : 3, &n)) return RDB_LOAD_FAILED;
-    *v = thash_load_begin((size_t)n, rdb_load__expected(in, n, 8), form != PLAIN, load->limits);
-    return finish(read_fields(&r, n, v), *v);
+    if (!l->begun && !begin_fields(&r, l)) return RDB_LOAD_FAILED;
+    r.earliest_ms = form == RELATIVE ? *(const uint64_t *)l->state : 0;
+    rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
+    bool good = read_fields(&r, l);
+    return good && l->left > 0 ? RDB_LOAD_MORE : finish(good, l->v);
 }
 
 // ---- compact forms -----------------------------------------------------------------------------
@@ -160,18 +172,17 @@ static enum rdb_loaded load_wide(struct rdb_load *load, struct rdb_in *in, bool 
     return take_listpack(load, lp, ENC_HASH_LISTPACK_EX, v);
 }
 
-enum rdb_loaded rdb_load__hash(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct value *v) {
-    switch (type) {
-    case RDB_HASH: return load_fields(load, in, PLAIN, v);
-    case RDB_HASH_ZIPMAP: return load_zipmap(load, in, v);
+enum rdb_loaded rdb_load__hash(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    switch (l->type) {
+    case RDB_HASH: return load_fields(load, in, PLAIN, l);
+    case RDB_HASH_ZIPMAP: return load_zipmap(load, in, &l->v);
     case RDB_HASH_ZIPLIST:
-        return take_listpack(load, rdb_load__ziplist(load, in, 2, true), ENC_HASH_LISTPACK, v);
+        return take_listpack(load, rdb_load__ziplist(load, in, 2, true), ENC_HASH_LISTPACK, &l->v);
     case RDB_HASH_LISTPACK:
-        return take_listpack(load, rdb_load__listpack(load, in, 2, true), ENC_HASH_LISTPACK, v);
+        return take_listpack(load, rdb_load__listpack(load, in, 2, true), ENC_HASH_LISTPACK, &l->v);
     case RDB_HASH_METADATA_PRE_GA:
-        return load_fields(load, in, load->dialect == RDB_VALKEY ? BEHIND : ABSOLUTE, v);
-    case RDB_HASH_METADATA: return load_fields(load, in, RELATIVE, v);
-    default: return load_wide(load, in, type == RDB_HASH_LISTPACK_EX, v);
+        return load_fields(load, in, load->dialect == RDB_VALKEY ? BEHIND : ABSOLUTE, l);
+    case RDB_HASH_METADATA: return load_fields(load, in, RELATIVE, l);
+    default: return load_wide(load, in, l->type == RDB_HASH_LISTPACK_EX, &l->v);
     }
 }

@@ -9,13 +9,16 @@
 
 enum { NODE_PLAIN = 1, NODE_PACKED = 2 };
 
-static bool push_items(struct rdb_load *load, struct rdb_in *in, struct quicklist *ql) {
-    uint64_t n;
+static inline struct quicklist *list_of(const struct rdb_loading *l) { return l->v.object; }
+/** The list is one node, and that is a plain one. */
+static inline bool *plain_of(struct rdb_loading *l) { return (bool *)l->state; }
+
+static bool push_items(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
     struct slice text;
-    if (!rdb_in_count(in, 1, &n)) return false;
-    for (; n > 0; n--) {
+    rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
+    for (; l->left > 0 && !rdb_load__is_over(l, in); l->left--) {
         if (!rdb_in_string(in, &load->scratch, &text)) return false;
-        quicklist_push(ql, text, false);
+        quicklist_push(list_of(l), text, false);
     }
     return true;
 }
@@ -51,11 +54,10 @@ static bool append_node(struct quicklist *ql, uint8_t *lp) {
     return true;
 }
 
-static bool append_ziplists(struct rdb_load *load, struct rdb_in *in, struct quicklist *ql) {
-    uint64_t n;
-    if (!rdb_in_count(in, 1, &n)) return false;
-    for (; n > 0; n--)
-        if (!append_node(ql, rdb_load__ziplist(load, in, 1, false))) return false;
+static bool append_ziplists(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    rdb_load__limit(l, in, 1);
+    for (; l->left > 0 && !rdb_load__is_over(l, in); l->left--)
+        if (!append_node(list_of(l), rdb_load__ziplist(load, in, 1, false))) return false;
     return true;
 }
 
@@ -71,12 +73,12 @@ static bool append_plain(struct rdb_load *load, struct rdb_in *in, struct quickl
     return true;
 }
 
-/** *plain: the list is one node, and that is a plain one. */
-static bool append_nodes(struct rdb_load *load, struct rdb_in *in, struct quicklist *ql,
-                         bool *plain) {
-    uint64_t n, container;
-    if (!rdb_in_count(in, 2, &n)) return false;
-    for (; n > 0; n--) {
+static bool append_nodes(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    struct quicklist *ql = list_of(l);
+    bool *plain = plain_of(l);
+    uint64_t container;
+    rdb_load__limit(l, in, 1);
+    for (; l->left > 0 && !rdb_load__is_over(l, in); l->left--) {
         if (!rdb_in_length(in, &container)) return false;
         if (container == NODE_PLAIN) {
             if (!append_plain(load, in, ql)) return false;
@@ -91,28 +93,31 @@ static bool append_nodes(struct rdb_load *load, struct rdb_in *in, struct quickl
     return true;
 }
 
-static bool load_into(struct rdb_load *load, struct rdb_in *in, uint8_t type, struct quicklist *ql,
-                      bool *settles) {
-    bool plain = false, whole;
-    switch (type) {
-    case RDB_LIST: whole = push_items(load, in, ql); break;
-    case RDB_LIST_ZIPLIST: whole = push_all_of_ziplist(load, in, ql); break;
-    case RDB_LIST_QUICKLIST: whole = append_ziplists(load, in, ql); break;
-    default: whole = append_nodes(load, in, ql, &plain); break;
+static bool load_into(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    switch (l->type) {
+    case RDB_LIST: return push_items(load, in, l);
+    case RDB_LIST_ZIPLIST: return push_all_of_ziplist(load, in, list_of(l));
+    case RDB_LIST_QUICKLIST: return append_ziplists(load, in, l);
+    default: return append_nodes(load, in, l);
     }
-    *settles = type != RDB_LIST_ZIPLIST && !plain;
-    return whole;
 }
 
-enum rdb_loaded rdb_load__list(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct value *v) {
-    struct quicklist *ql = tlist_new_quicklist(load->limits);
-    bool settles, whole = load_into(load, in, type, ql, &settles);
-    if (!whole || ql->count == 0) {
-        quicklist_free(ql);
+enum rdb_loaded rdb_load__list(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    if (!l->begun) {
+        size_t each = l->type == RDB_LIST_QUICKLIST_2 ? 2 : 1;
+        l->left = 0;
+        if (l->type != RDB_LIST_ZIPLIST && !rdb_in_count(in, each, &l->left))
+            return RDB_LOAD_FAILED;
+        l->v = (struct value){ENC_LIST_QUICKLIST, tlist_new_quicklist(load->limits)};
+        *plain_of(l) = false;
+        l->begun = true;
+    }
+    bool whole = load_into(load, in, l);
+    if (whole && l->left > 0) return RDB_LOAD_MORE;
+    if (!whole || list_of(l)->count == 0) {
+        quicklist_free(list_of(l));
         return whole ? RDB_LOAD_EMPTY : RDB_LOAD_FAILED;
     }
-    *v = (struct value){ENC_LIST_QUICKLIST, ql};
-    if (settles) tlist_settle(v, load->limits);
+    if (l->type != RDB_LIST_ZIPLIST && !*plain_of(l)) tlist_settle(&l->v, load->limits);
     return RDB_LOADED;
 }

@@ -1,24 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What the files of rdb_load share: the loaders of each type, strings that stay while a handful of
-// elements is gathered, and compact forms that are checked and taken. Included by rdb_load*.c only;
+// elements is gathered, compact forms that are checked and taken, and where a
+// step ends. Included by rdb_load*.c only;
 // the thread that loads. Invariant: a function that fails has said why in `in`, and keeps nothing.
 #ifndef TORC_ENGINE_RDB_RDB_LOAD_PARTS_H
 #define TORC_ENGINE_RDB_RDB_LOAD_PARTS_H
 
 #include "engine/rdb/rdb_load.h"
 
-// The value at in->at, which becomes the caller's when it is RDB_LOADED.
-enum rdb_loaded rdb_load__list(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct value *v);
-enum rdb_loaded rdb_load__set(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                              struct value *v);
-enum rdb_loaded rdb_load__hash(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct value *v);
-enum rdb_loaded rdb_load__zset(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct value *v);
-enum rdb_loaded rdb_load__stream(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                                 struct value *v);
+// The value at in->at: begun and finished, or a step of it. With RDB_LOADED l->v is the caller's;
+// RDB_LOAD_MORE: l->begun, and l->v is what there is of it.
+typedef enum rdb_loaded rdb_load__fn(struct rdb_load *load, struct rdb_in *in,
+                                     struct rdb_loading *l);
+rdb_load__fn rdb_load__list, rdb_load__set, rdb_load__hash, rdb_load__zset, rdb_load__stream;
+/** Frees what there is of a sorted set. */
+void rdb_load__zset_give_up(struct rdb_loading *l);
+
+#define RDB_LOAD__WEIGHT 8 // of a byte of single elements, beside those of compact forms
+
+/** The step is to end when so many bytes have been read that the budget is used up. */
+static inline void rdb_load__limit(struct rdb_loading *l, const struct rdb_in *in, size_t weight) {
+    size_t bytes = l->budget / weight;
+    if (bytes == 0) bytes = 1;
+    l->stop = bytes < rdb_in_left(in) ? in->at + bytes : NULL;
+}
+static inline bool rdb_load__is_over(const struct rdb_loading *l, const struct rdb_in *in) {
+    return l->stop != NULL && in->at >= l->stop;
+}
 
 /** For how many of `count` elements room is to be made at once, if each takes `bytes` of what is
  * left. */

@@ -23,26 +23,29 @@ static bool read_window(struct rdb_load *load, struct rdb_in *in, uint64_t most,
     return true;
 }
 
-static bool load_members(struct rdb_load *load, struct rdb_in *in, uint64_t n, struct value *v) {
+static bool load_members(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
     struct tset_window w;
-    while (n > 0) {
-        if (!read_window(load, in, n, &w)) return false;
+    while (l->left > 0 && !rdb_load__is_over(l, in)) {
+        if (!read_window(load, in, l->left, &w)) return false;
         uint32_t which = w.count < 32 ? (UINT32_C(1) << w.count) - 1 : UINT32_MAX;
-        size_t added = tset_add_window(v, &w, which, load->limits);
+        size_t added = tset_add_window(&l->v, &w, which, load->limits);
         rdb_load__release(load);
         if (added < w.count) return rdb_in_fail(in, "a member of a set twice");
-        n -= w.count;
+        l->left -= w.count;
     }
     return true;
 }
 
-static enum rdb_loaded load_set(struct rdb_load *load, struct rdb_in *in, struct value *v) {
-    uint64_t n;
-    if (!rdb_in_count(in, 1, &n)) return RDB_LOAD_FAILED;
-    if (n == 0) return RDB_LOAD_EMPTY;
-    *v = tset_load_begin((size_t)n, rdb_load__expected(in, n, 4), load->limits);
-    if (load_members(load, in, n, v)) return RDB_LOADED;
-    value_free(*v);
+static enum rdb_loaded load_set(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    if (!l->begun) {
+        if (!rdb_in_count(in, 1, &l->left)) return RDB_LOAD_FAILED;
+        if (l->left == 0) return RDB_LOAD_EMPTY;
+        l->v = tset_load_begin((size_t)l->left, rdb_load__expected(in, l->left, 4), load->limits);
+        l->begun = true;
+    }
+    rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
+    if (load_members(load, in, l)) return l->left > 0 ? RDB_LOAD_MORE : RDB_LOADED;
+    value_free(l->v);
     return RDB_LOAD_FAILED;
 }
 
@@ -72,11 +75,10 @@ static enum rdb_loaded load_listpack(struct rdb_load *load, struct rdb_in *in, s
     return RDB_LOADED;
 }
 
-enum rdb_loaded rdb_load__set(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                              struct value *v) {
-    switch (type) {
-    case RDB_SET: return load_set(load, in, v);
-    case RDB_SET_INTSET: return load_intset(load, in, v);
-    default: return load_listpack(load, in, v);
+enum rdb_loaded rdb_load__set(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    switch (l->type) {
+    case RDB_SET: return load_set(load, in, l);
+    case RDB_SET_INTSET: return load_intset(load, in, &l->v);
+    default: return load_listpack(load, in, &l->v);
     }
 }

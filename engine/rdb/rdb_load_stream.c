@@ -12,12 +12,33 @@
 #define ID_BYTES   16
 #define TIME_BYTES 8
 
+/** What is read next. `left` counts what is left of it. */
+enum part { NODES, GROUPS, PENDING, CONSUMERS, OWNED, ALL };
+
+/** What is kept between the steps. */
+struct place {
+    enum part part;
+    struct stream_group *group;
+    struct stream_consumer *consumer;
+    uint64_t groups, consumers; // left, while it is the turn of what is inside of one
+};
+_Static_assert(sizeof(struct place) <= sizeof(((struct rdb_loading *)0)->state), "fits");
+
 struct reading {
     struct rdb_load *load;
     struct rdb_in *in;
     uint8_t type;
     struct stream *s;
+    struct rdb_loading *l;
+    struct place *place;
 };
+
+/** Whether there is one more to be read in this step; counts it. */
+static bool one_more(struct reading *r) {
+    if (r->l->left == 0 || rdb_load__is_over(r->l, r->in)) return false;
+    r->l->left--;
+    return true;
+}
 
 /** An id as the bytes of a key: high byte first. */
 static struct stream_id id_of(const uint8_t *p) {
@@ -55,9 +76,7 @@ static bool read_node(struct reading *r) {
 }
 
 static bool read_nodes(struct reading *r) {
-    uint64_t n;
-    if (!rdb_in_count(r->in, 1 + ID_BYTES + LISTPACK_MIN_BYTES, &n)) return false;
-    for (; n > 0; n--)
+    while (one_more(r))
         if (!read_node(r)) return false;
     return true;
 }
@@ -79,16 +98,15 @@ static bool read_counts(struct reading *r) {
 // ---- groups ------------------------------------------------------------------------------------
 
 /** What is pending in the group, whoever has it. */
-static bool read_group_pending(struct reading *r, struct stream_group *g) {
-    uint64_t n, deliveries;
+static bool read_group_pending(struct reading *r) {
+    uint64_t deliveries;
     struct stream_id id;
     int64_t delivered_ms;
-    if (!rdb_in_count(r->in, ID_BYTES + TIME_BYTES + 1, &n)) return false;
-    for (; n > 0; n--) {
+    while (one_more(r)) {
         if (!read_key(r->in, &id) || !rdb_in_i64(r->in, &delivered_ms)) return false;
         if (!rdb_in_length(r->in, &deliveries)) return false;
         if (deliveries > INT64_MAX) return rdb_in_fail(r->in, "a count of deliveries too high");
-        struct stream_pending *p = tstream_load_pending(r->s, g, id);
+        struct stream_pending *p = tstream_load_pending(r->s, r->place->group, id);
         if (p == NULL) return rdb_in_fail(r->in, "a pending entry of a group twice");
         p->delivered_ms = delivered_ms;
         p->deliveries = (int64_t)deliveries;
@@ -96,11 +114,11 @@ static bool read_group_pending(struct reading *r, struct stream_group *g) {
     return true;
 }
 
-static bool read_consumer(struct reading *r, struct stream_group *g) {
+/** A consumer, up to the number of its pending entries, which is left then. */
+static bool read_consumer(struct reading *r) {
+    struct stream_group *g = r->place->group;
     struct slice name;
     int64_t seen_ms, active_ms;
-    uint64_t n;
-    struct stream_id id;
     if (!rdb_in_string(r->in, &r->load->scratch, &name)) return false;
     if (tstream_consumer(g, name) != NULL) return rdb_in_fail(r->in, "a consumer twice");
     struct stream_consumer *c = tstream_consumer_add(r->s, g, name, 0);
@@ -109,23 +127,20 @@ static bool read_consumer(struct reading *r, struct stream_group *g) {
     if (r->type >= RDB_STREAM_LISTPACKS_3 && !rdb_in_i64(r->in, &active_ms)) return false;
     c->seen_ms = seen_ms;
     c->active_ms = active_ms;
-    if (!rdb_in_count(r->in, ID_BYTES, &n)) return false;
-    for (; n > 0; n--) {
+    r->place->consumer = c;
+    r->place->consumers = r->l->left;
+    return rdb_in_count(r->in, ID_BYTES, &r->l->left);
+}
+
+/** What of the group's is the consumer's. */
+static bool read_owned(struct reading *r) {
+    struct stream_id id;
+    while (one_more(r)) {
         if (!read_key(r->in, &id)) return false;
-        if (!tstream_load_owner(r->s, g, c, id))
+        if (!tstream_load_owner(r->s, r->place->group, r->place->consumer, id))
             return rdb_in_fail(r->in, "a pending entry that is not its group's, or twice");
     }
     return true;
-}
-
-static bool read_consumers(struct reading *r, struct stream_group *g) {
-    size_t times = r->type >= RDB_STREAM_LISTPACKS_3 ? 2 : 1;
-    uint64_t n;
-    if (!rdb_in_count(r->in, 2 + times * TIME_BYTES, &n)) return false;
-    for (; n > 0; n--)
-        if (!read_consumer(r, g)) return false;
-    if (tstream_load_group_end(g)) return true;
-    return rdb_in_fail(r->in, "a pending entry without a consumer");
 }
 
 /** How many entries the group has been delivered; older forms do not tell. */
@@ -140,6 +155,7 @@ static bool read_entries_read(struct reading *r, struct stream_id last, int64_t 
     return *entries_read >= -1 || rdb_in_fail(r->in, "a count of entries read out of range");
 }
 
+/** A group, up to the number of its pending entries, which is left then. */
 static bool read_group(struct reading *r) {
     struct slice name;
     struct stream_id last;
@@ -148,23 +164,67 @@ static bool read_group(struct reading *r) {
     if (tstream_group(r->s, name) != NULL) return rdb_in_fail(r->in, "a group twice");
     // The name is gone once something else is read into the scratch buffer: nothing is before that.
     if (!read_id(r->in, &last) || !read_entries_read(r, last, &entries_read)) return false;
-    struct stream_group *g = tstream_group_add(r->s, name, last, entries_read);
-    return read_group_pending(r, g) && read_consumers(r, g);
+    r->place->group = tstream_group_add(r->s, name, last, entries_read);
+    r->place->groups = r->l->left;
+    return rdb_in_count(r->in, ID_BYTES + TIME_BYTES + 1, &r->l->left);
 }
 
-static bool read_groups(struct reading *r) {
-    uint64_t n;
-    if (!rdb_in_count(r->in, 5, &n)) return false;
-    for (; n > 0; n--)
-        if (!read_group(r)) return false;
-    return true;
+// ---- all of it ---------------------------------------------------------------------------------
+
+/** One part is through: to the next. */
+static bool go_on(struct reading *r) {
+    struct place *at = r->place;
+    size_t times = r->type >= RDB_STREAM_LISTPACKS_3 ? 2 : 1;
+    switch (at->part) {
+    case NODES: at->part = GROUPS; return read_counts(r) && rdb_in_count(r->in, 5, &r->l->left);
+    case PENDING:
+        at->part = CONSUMERS;
+        return rdb_in_count(r->in, 2 + times * TIME_BYTES, &r->l->left);
+    case OWNED:
+        at->part = CONSUMERS;
+        r->l->left = at->consumers;
+        return true;
+    case CONSUMERS:
+        at->part = GROUPS;
+        r->l->left = at->groups;
+        if (tstream_load_group_end(at->group)) return true;
+        return rdb_in_fail(r->in, "a pending entry without a consumer");
+    default: at->part = ALL; return true;
+    }
 }
 
-enum rdb_loaded rdb_load__stream(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                                 struct value *v) {
-    *v = tstream_new();
-    struct reading r = {.load = load, .in = in, .type = type, .s = tstream_of(*v)};
-    if (read_nodes(&r) && read_counts(&r) && read_groups(&r)) return RDB_LOADED;
-    value_free(*v);
+static bool read_part(struct reading *r) {
+    struct place *at = r->place;
+    if (at->part == NODES) return read_nodes(r);
+    if (at->part == PENDING) return read_group_pending(r);
+    if (at->part == OWNED) return read_owned(r);
+    // A group or a consumer: what is inside of it comes next.
+    if (!one_more(r)) return true;
+    bool group = at->part == GROUPS;
+    at->part = group ? PENDING : OWNED;
+    return group ? read_group(r) : read_consumer(r);
+}
+
+enum rdb_loaded rdb_load__stream(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    struct place *place = (void *)l->state;
+    if (!l->begun) {
+        if (!rdb_in_count(in, 1 + ID_BYTES + LISTPACK_MIN_BYTES, &l->left)) return RDB_LOAD_FAILED;
+        *place = (struct place){.part = NODES};
+        l->v = tstream_new();
+        l->begun = true;
+    }
+    struct reading r = {
+        .load = load, .in = in, .type = l->type, .s = tstream_of(l->v), .l = l, .place = place};
+    bool good = true;
+    rdb_load__limit(l, in, place->part == NODES ? 1 : RDB_LOAD__WEIGHT);
+    while (good && place->part != ALL) {
+        enum part part = place->part;
+        good = read_part(&r);
+        if (!good || place->part != part) continue; // inside of one, now
+        if (l->left > 0) return RDB_LOAD_MORE;
+        good = go_on(&r);
+    }
+    if (good) return RDB_LOADED;
+    value_free(l->v);
     return RDB_LOAD_FAILED;
 }

@@ -16,37 +16,47 @@ static bool fail_score(struct rdb_in *in) {
     return rdb_in_fail(in, "a score that is not a number");
 }
 
-static bool read_members(struct rdb_load *load, struct rdb_in *in, bool text, uint64_t n,
-                         struct tzset_loading *l) {
-    while (n > 0) {
+_Static_assert(sizeof(struct tzset_loading) <= sizeof(((struct rdb_loading *)0)->state), "fits");
+
+static inline struct tzset_loading *members_of(struct rdb_loading *l) { return (void *)l->state; }
+
+static bool read_members(struct rdb_load *load, struct rdb_in *in, bool text,
+                         struct rdb_loading *l) {
+    while (l->left > 0 && !rdb_load__is_over(l, in)) {
         struct slice members[TZSET_WINDOW];
         double scores[TZSET_WINDOW];
         unsigned count = 0;
-        for (; n > 0 && count < TZSET_WINDOW && load->held < RDB_LOAD__HELD_MAX; n--, count++) {
+        for (; l->left > 0 && count < TZSET_WINDOW && load->held < RDB_LOAD__HELD_MAX;
+             l->left--, count++) {
             double *score = &scores[count];
             if (!rdb_load__text(load, in, count, &members[count])) return false;
             if (!(text ? rdb_in_double_text(in, score) : rdb_in_double(in, score))) return false;
             if (*score != *score) return fail_score(in);
         }
-        bool added = tzset_load(l, members, scores, count);
+        bool added = tzset_load(members_of(l), members, scores, count);
         rdb_load__release(load);
         if (!added) return rdb_in_fail(in, "a member of a sorted set twice");
     }
     return true;
 }
 
+void rdb_load__zset_give_up(struct rdb_loading *l) { tzset_load_abort(members_of(l)); }
+
 static enum rdb_loaded load_members(struct rdb_load *load, struct rdb_in *in, bool text,
-                                    struct value *v) {
-    struct tzset_loading l;
-    uint64_t n;
-    if (!rdb_in_count(in, text ? 2 : 9, &n)) return RDB_LOAD_FAILED;
-    if (n == 0) return RDB_LOAD_EMPTY;
-    tzset_load_begin(&l, rdb_load__expected(in, n, text ? 4 : 9));
-    if (!read_members(load, in, text, n, &l)) {
-        tzset_load_abort(&l);
+                                    struct rdb_loading *l) {
+    if (!l->begun) {
+        if (!rdb_in_count(in, text ? 2 : 9, &l->left)) return RDB_LOAD_FAILED;
+        if (l->left == 0) return RDB_LOAD_EMPTY;
+        tzset_load_begin(members_of(l), rdb_load__expected(in, l->left, text ? 4 : 9));
+        l->begun = true;
+    }
+    rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
+    if (!read_members(load, in, text, l)) {
+        tzset_load_abort(members_of(l));
         return RDB_LOAD_FAILED;
     }
-    *v = tzset_load_end(&l, load->limits);
+    if (l->left > 0) return RDB_LOAD_MORE;
+    l->v = tzset_load_end(members_of(l), load->limits);
     return RDB_LOADED;
 }
 
@@ -142,12 +152,12 @@ static enum rdb_loaded take_listpack(struct rdb_load *load, struct rdb_in *in, u
     return RDB_LOADED;
 }
 
-enum rdb_loaded rdb_load__zset(struct rdb_load *load, struct rdb_in *in, uint8_t type,
-                               struct value *v) {
-    switch (type) {
-    case RDB_ZSET: return load_members(load, in, true, v);
-    case RDB_ZSET_2: return load_members(load, in, false, v);
-    case RDB_ZSET_ZIPLIST: return take_listpack(load, in, rdb_load__ziplist(load, in, 2, true), v);
-    default: return take_listpack(load, in, rdb_load__listpack(load, in, 2, true), v);
+enum rdb_loaded rdb_load__zset(struct rdb_load *load, struct rdb_in *in, struct rdb_loading *l) {
+    switch (l->type) {
+    case RDB_ZSET: return load_members(load, in, true, l);
+    case RDB_ZSET_2: return load_members(load, in, false, l);
+    case RDB_ZSET_ZIPLIST:
+        return take_listpack(load, in, rdb_load__ziplist(load, in, 2, true), &l->v);
+    default: return take_listpack(load, in, rdb_load__listpack(load, in, 2, true), &l->v);
     }
 }

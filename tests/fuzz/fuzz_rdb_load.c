@@ -30,6 +30,21 @@ static const struct value_limits low = {
     .hll_sparse_max_bytes = 16,
 };
 
+/** In the shortest steps it comes to the same. */
+static void load_in_steps(struct rdb_load *how, const uint8_t *bytes, size_t n, uint8_t type,
+                          enum rdb_loaded expected, const uint8_t *end) {
+    struct rdb_loading loading;
+    struct rdb_in in;
+    struct entry *e;
+    enum rdb_loaded result;
+    rdb_in_init(&in, bytes, n, 0);
+    rdb_load_begin(&loading, type);
+    do result = rdb_load_step(how, &loading, &in, 1, SLICE_LITERAL("k"), 1, &e);
+    while (result == RDB_LOAD_MORE);
+    ASSERT(result == expected && in.at == end);
+    if (e != NULL) entry_free(e);
+}
+
 static struct entry *load(const uint8_t *bytes, size_t n, uint8_t type, uint8_t dialect,
                           const struct value_limits *limits, int64_t now_ms) {
     struct rdb_load how = {.dialect = dialect, .now_ms = now_ms, .limits = limits};
@@ -46,6 +61,7 @@ static struct entry *load(const uint8_t *bytes, size_t n, uint8_t type, uint8_t 
     } else {
         ASSERT(in.failed && in.error[0] != '\0');
     }
+    load_in_steps(&how, bytes, n, type, result, in.at);
     rdb_load_fini(&how);
     return e;
 }

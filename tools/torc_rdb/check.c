@@ -76,6 +76,7 @@ static void check_record(struct check *c) {
         entry_free(e);
         break;
     case RDB_LOAD_EMPTY: c->empty++; break;
+    case RDB_LOAD_MORE: // only of steps
     case RDB_LOAD_FAILED: find(c, FOUND_WRONG, c->in.in.error_at, c->in.in.error); break;
     case RDB_LOAD_UNKNOWN: find(c, FOUND_UNKNOWN, c->in.in.error_at, c->in.in.error); break;
     }

@@ -375,10 +375,48 @@ static void test_large_records_and_small_windows(void **state) {
     struct rdb_reader r = reader_of(&f);
     assert_int_equal(rdb_reader_next(&r), RDB_ITEM_RECORD);
     assert_int_equal(r.item.value.n, n + 5);
-    assert_true(r.window.cap <= 3 * n);
+    assert_true(r.window->cap <= 3 * n);
     for (int i = 0; i < 100000; i++) assert_int_equal(rdb_reader_next(&r), RDB_ITEM_RECORD);
-    assert_true(r.window.cap <= 1024 * 1024);
+    assert_true(r.window->cap <= 1024 * 1024);
     assert_int_equal(rdb_reader_next(&r), RDB_ITEM_END);
+    finish(&r, &f);
+}
+
+/** The memory of an item can be taken, and what follows is read as if it had not been. */
+static void test_an_item_that_is_taken(void **state) {
+    (void)state;
+    struct file f = file_of("REDIS0011");
+    for (int i = 0; i < 1000; i++) {
+        ADD(&f, "\x00\x03"
+                "abc\x0bhello world");
+        if (i % 100 == 50) ADD(&f, "\xfe\x02");
+    }
+    add_end(&f, true);
+    f.piece = 3000;
+    struct rdb_reader r = reader_of(&f);
+    struct blob *taken[1000];
+    struct slice values[1000];
+    uint64_t offsets[1000];
+    int count = 0;
+    enum rdb_item item;
+    while ((item = rdb_reader_next(&r)) != RDB_ITEM_END) {
+        assert_true(item == RDB_ITEM_RECORD || item == RDB_ITEM_DB);
+        if (item == RDB_ITEM_DB) continue;
+        offsets[count] = r.item.offset;
+        values[count] = r.item.value;
+        taken[count] = count % 3 ? rdb_reader_take(&r) : NULL;
+        if (taken[count]) assert_true(blob_has(taken[count], values[count]));
+        assert_slice(r.item.key, "abc");
+        count++;
+    }
+    assert_int_equal(count, 1000);
+    assert_int_equal(rdb_reader_offset(&r), f.bytes.len);
+    for (int i = 0; i < count; i++) {
+        if (i > 0) assert_true(offsets[i] > offsets[i - 1]);
+        if (!taken[i]) continue;
+        assert_slice(values[i], "\x0bhello world");
+        blob_drop(taken[i]);
+    }
     finish(&r, &f);
 }
 
@@ -423,6 +461,7 @@ int main(void) {
         cmocka_unit_test(test_opcode_243_is_two_things),
         cmocka_unit_test(test_pre_release_functions_are_skipped),
         cmocka_unit_test(test_large_records_and_small_windows),
+        cmocka_unit_test(test_an_item_that_is_taken),
         cmocka_unit_test(test_a_claimed_length_costs_nothing),
         cmocka_unit_test(test_reading_fails),
     };

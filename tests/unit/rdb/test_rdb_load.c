@@ -31,10 +31,41 @@ struct attempt {
     enum rdb_loaded result;
     struct entry *entry;
     struct rdb_in in; // its bytes are gone
-    size_t used;
+    size_t used, steps;
 };
 
-/** Loads from a block of exactly these bytes. */
+/** The same in steps as short as can be: it comes to the same. Returns how many they were. */
+static size_t in_steps(struct rdb_load *load, uint8_t type, const uint8_t *bytes, size_t n,
+                       const struct attempt *whole) {
+    struct rdb_loading loading;
+    struct rdb_in in;
+    struct entry *e;
+    size_t steps = 1;
+    enum rdb_loaded result;
+    rdb_in_init(&in, bytes, n, 0);
+    rdb_load_begin(&loading, type);
+    for (; (result = rdb_load_step(load, &loading, &in, 1, KEY, ENTRY_NO_EXPIRE, &e)) ==
+           RDB_LOAD_MORE;
+         steps++) {
+        assert_null(e);
+        assert_true(steps <= n);
+    }
+    assert_int_equal(result, whole->result);
+    assert_int_equal(in.at - in.start, whole->used);
+    assert_string_equal(in.error, whole->in.error);
+    assert_int_equal(e != NULL, whole->entry != NULL);
+    if (e == NULL) return steps;
+    struct digest a = {0}, b = {0};
+    assert_true(entry_is_valid(e));
+    entry_digest(e, &a);
+    entry_digest(whole->entry, &b);
+    assert_true(a.low == b.low && a.high == b.high);
+    assert_string_equal(entry_encoding_name(e), entry_encoding_name(whole->entry));
+    entry_free(e);
+    return steps;
+}
+
+/** Loads from a block of exactly these bytes, at once and in steps. */
 static struct attempt attempt(struct rdb_load *load, uint8_t type, const void *bytes, size_t n) {
     struct attempt a;
     uint8_t *exact = malloc(n + 1);
@@ -42,6 +73,9 @@ static struct attempt attempt(struct rdb_load *load, uint8_t type, const void *b
     rdb_in_init(&a.in, exact + 1, n, 0);
     a.result = rdb_load_entry(load, &a.in, type, KEY, ENTRY_NO_EXPIRE, &a.entry);
     a.used = (size_t)(a.in.at - a.in.start);
+    uint64_t expired_fields = load->expired_fields;
+    a.steps = in_steps(load, type, exact + 1, n, &a);
+    load->expired_fields = expired_fields;
     free(exact);
     assert_int_equal(a.entry != NULL, a.result == RDB_LOADED);
     if (a.entry != NULL) assert_true(entry_is_valid(a.entry));

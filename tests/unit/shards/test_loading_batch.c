@@ -254,12 +254,71 @@ static void unknown_types(void **state) {
     fixture_free(f);
 }
 
+/** A record of a set of so many members, in memory of its own with something around it. */
+static struct rdb_record set_record(uint32_t members, struct blob **blob) {
+    struct buf b = {0};
+    buf_append_text(&b, "before");
+    uint32_t count = __builtin_bswap32(members);
+    buf_append_char(&b, (char)RDB_LENGTH_32);
+    buf_append(&b, &count, sizeof count);
+    for (uint32_t i = 0; i < members; i++) {
+        char text[32];
+        int n = snprintf(text + 1, sizeof text - 1, "member:%u", i);
+        text[0] = (char)n;
+        buf_append(&b, text, (size_t)n + 1);
+    }
+    size_t end = b.len;
+    buf_append_text(&b, "what was read beyond");
+    *blob = blob_new(slice_of(b.p, b.len), b.len);
+    buf_free(&b);
+    return (struct rdb_record){.type = RDB_SET,
+                               .key = SLICE_LITERAL("large"),
+                               .value = slice_of((*blob)->bytes + 6, end - 6),
+                               .expire_ms = ENTRY_NO_EXPIRE,
+                               .idle_s = -1,
+                               .freq = -1};
+}
+
+static void a_long_value_takes_several_steps(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct blob *blob;
+    struct rdb_record r = set_record(100000, &blob);
+    size_t value_bytes = r.value.n;
+    add_string(f, "small", "x", 0, ENTRY_NO_EXPIRE);
+    loading_batch_add_large(f->batch, &r, blob);
+    assert_true(loading_batch_bytes(f->batch) >= value_bytes);
+    int steps = 1;
+    while (loading_apply_step(&f->apply, f->batch, 65536) == LOADING_STEP_MORE) {
+        assert_string(f, 0, "small", "x");
+        assert_null(find(f, 0, "large"));
+        steps++;
+    }
+    assert_in_range(steps, 20, 1000);
+    assert_int_equal(f->apply.loaded, 2);
+    assert_int_equal(value_length(entry_value(find(f, 0, "large"))), 100000);
+    loading_batch_clear(f->batch);
+    add_string(f, "after", "y", 0, ENTRY_NO_EXPIRE);
+    assert_int_equal(loading_apply_step(&f->apply, f->batch, SIZE_MAX), LOADING_STEP_DONE);
+    assert_string(f, 0, "after", "y");
+    fixture_free(f);
+
+    // One that is given up half-way leaves nothing.
+    f = fixture_new();
+    r = set_record(100000, &blob);
+    loading_batch_add_large(f->batch, &r, blob);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(loading_apply_step(&f->apply, f->batch, 65536), LOADING_STEP_MORE);
+    fixture_free(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_go_where_they_belong),
         cmocka_unit_test(steps_are_bounded_and_go_on),
         cmocka_unit_test(a_key_that_is_there),
         cmocka_unit_test(access_information),
+        cmocka_unit_test(a_long_value_takes_several_steps),
         cmocka_unit_test(tables_are_made_for_what_is_expected),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(unknown_types),
