@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <math.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/base/alloc.h"
@@ -45,6 +47,24 @@ int cpus_allowed(int *cpus, int max) {
     if (count > 0) return count;
     if (max > 0) cpus[0] = 0;
     return 1;
+}
+
+// ---- Priorities --------------------------------------------------------------------------------
+
+// sched_setattr(2) has no function in the C library of Debian 12.
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t slice_ns, deadline_ns, period_ns; // of SCHED_OTHER only the first is looked at
+};
+
+void cpus_give_way(void) {
+    int nice = getpriority(PRIO_PROCESS, 0) + 10; // of this thread; -1 on an error is as good
+    struct scheduling wish = {
+        .size = sizeof wish, .nice = nice < 19 ? nice : 19, .slice_ns = 100 * 1000};
+    (void)syscall(SYS_sched_setattr, 0, &wish, 0); // as before, then
 }
 
 // ---- Texts -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
+#include "shards/cpus.h"
 
 struct garbage {
     struct garbage *next;
@@ -45,6 +46,7 @@ static void free_now(const struct garbage *g) {
 
 static void *lazyfree_main(void *unused) {
     (void)unused;
+    cpus_give_way(); // ten million elements take a second: not from a shard that has the same CPU
     pthread_mutex_lock(&lazy.mutex);
     for (;;) {
         struct garbage *g = lazy.first;

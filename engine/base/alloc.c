@@ -34,7 +34,7 @@
 
 #define CACHE_LINE  64
 #define COLLECT_MAX 512 // cells of other threads that mem_collect() takes back
-#define SETTLE_MAX  8   // pages that it looks at to give their memory back
+#define SETTLE_MAX  4 // pages that it looks at to give their memory back: each may split a huge one
 
 struct arena {
     _Alignas(CACHE_LINE) _Atomic int64_t bytes;

@@ -52,7 +52,7 @@ static bool map_arrays(struct slab_region *r, size_t bytes) {
     size_t pages_at = (claimed_bytes + 63) / 64 * 64;
     size_t segments_at = pages_at + pages * sizeof(struct slab_page);
     size_t units_at = segments_at + segments * sizeof(struct slab_segment);
-    char *p = map(units_at + pages, PROT_READ | PROT_WRITE);
+    char *p = map(units_at + pages * sizeof(uint16_t), PROT_READ | PROT_WRITE);
     if (p == NULL) return false;
     r->claimed = (void *)p;
     r->pages = (void *)(p + pages_at);
@@ -206,8 +206,12 @@ static void drop_memory(struct slab_heap *heap, struct slab_segment *s, unsigned
     madvise(segment_memory(s) + page * SLAB_PAGE_BYTES, n * SLAB_PAGE_BYTES, MADV_DONTNEED);
 }
 
-/** More free pages keep their memory than may wait for their halves. */
+/**
+ * More free pages keep their memory than may wait for their halves, or to be taken again: a small
+ * heap that does not grow keeps none.
+ */
 static bool keeps_too_many(const struct slab_heap *heap) {
+    if (heap->idle >= RESERVE_IDLE && heap->used_pages < HUGE_FROM) return heap->dirty > 0;
     return heap->dirty > KEEP_DIRTY + heap->used_pages / 8;
 }
 
@@ -272,7 +276,7 @@ static struct slab_page *take_page(struct slab_heap *heap, unsigned class) {
         .size = (uint16_t)size,
         .class = (uint8_t) class,
     };
-    slab__region.units[index] = (uint8_t)(size / 8);
+    slab__region.units[index] = (uint16_t)(size / 8);
     heap->used_pages++;
     list_page(heap, page);
     return page;
@@ -300,7 +304,7 @@ static void release_page(struct slab_heap *heap, struct slab_page *page) {
 
 /** Links some more cells of a page, in the order of their addresses. */
 static void thread_cells(struct slab_page *page) {
-    size_t n = THREAD_BYTES / page->size;
+    size_t n = page->size < THREAD_BYTES ? THREAD_BYTES / page->size : 1;
     size_t left = (size_t)page->capacity - page->threaded;
     if (n > left) n = left;
     size_t index = (size_t)(page - slab__region.pages);
@@ -356,9 +360,20 @@ bool slab_collect(struct slab_heap *heap, uint32_t budget) {
     return true;
 }
 
-/** A heap that does not grow needs no memory in advance: no reserve, nor what is left of one. */
+static void release_empty_pages(struct slab_heap *heap) {
+    for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
+        struct slab_page *page = heap->pages[class];
+        if (page != NULL && page->used == 0) release_page(heap, page);
+    }
+}
+
+/**
+ * A heap that does not grow needs no memory in advance: no reserve, nor what is left of one, nor
+ * pages of sizes that nobody has.
+ */
 static void end_growth(struct slab_heap *heap) {
     drop_reserve(heap);
+    if (heap->used_pages < HUGE_FROM) release_empty_pages(heap);
     struct slab_segment *s = heap->segments;
     for (int looks = 0; s != NULL && looks < RETURNS_MAX; s = s->next, looks++) {
         if (!s->reserved) continue;
@@ -392,10 +407,7 @@ static void drop_segments(struct slab_heap *heap) {
 
 void slab_trim(struct slab_heap *heap) {
     slab_collect(heap, UINT32_MAX);
-    for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
-        struct slab_page *page = heap->pages[class];
-        if (page != NULL && page->used == 0) release_page(heap, page);
-    }
+    release_empty_pages(heap);
     drop_segments(heap);
     drop_reserve(heap);
 }

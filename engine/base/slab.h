@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Small blocks, packed: cells of one size each, in steps of 8 bytes up to 256, 16 up to 512, 32 up
-// to SLAB_MAX, in 64 KiB pages of one part of the address space. Most of a cache's memory is
-// entries of a few dozen bytes, so what a size class rounds off is paid millions of times. alloc.c
+// to 1024, then as many of a size as fit, up to SLAB_MAX; in 64 KiB pages of one part of the address
+// space. Most of a cache's memory is entries of a few dozen bytes, so what a size class rounds off
+// is paid millions of times. The parts of large values, up to SLAB_MAX, are here for another
+// reason: when the freeing thread gives up ten million elements, they come back in bounded steps,
+// where a general allocator takes all back at once, in the middle of somebody's request. alloc.c
 // stands on it; nobody else calls it but its test. A thread's heap owns pages and hands out their
 // cells; only the owner touches a page, so the fast paths have no atomics. A cell that another
 // thread frees goes on a lock-free stack of the heap, from which the owner takes it back.
@@ -13,8 +16,8 @@
 //   segment:  | page 0 (64 KiB) | page 1 | ... | page 63 |
 //   page:     | cell | cell | ...                          described in slab_region.pages
 //
-// A cell is aligned to the largest power of two that divides its size: to 8 at least, and any
-// type's size is a multiple of its alignment.
+// A cell is aligned to the largest power of two that divides its size, to 8 at least and to 64 above
+// 1 KiB; a type's size is a multiple of its alignment.
 #ifndef TORC_ENGINE_BASE_SLAB_H
 #define TORC_ENGINE_BASE_SLAB_H
 
@@ -25,8 +28,11 @@
 
 #include "engine/base/assert.h"
 
-#define SLAB_MAX           1024 // largest cell, bytes
-#define SLAB_CLASSES       64
+#define SLAB_MAX           16384 // largest cell, bytes: four to a page
+#define SLAB_SMALL         1024  // up to here, classes are in even steps
+#define SLAB_SMALL_CLASSES 64
+#define SLAB_MOST          60 // cells of a page in the first class above
+#define SLAB_CLASSES       (SLAB_SMALL_CLASSES + SLAB_MOST - 3)
 #define SLAB_PAGE_SHIFT    16
 #define SLAB_PAGE_BYTES    ((size_t)1 << SLAB_PAGE_SHIFT)
 #define SLAB_SEGMENT_PAGES 64 // one bit of a word each
@@ -72,7 +78,7 @@ struct slab_heap {
 struct slab_region {
     uintptr_t base;                // multiple of SLAB_SEGMENT_BYTES
     size_t bytes;                  // 0: no address space was to be had, all allocations fail
-    uint8_t *units;                // by page: size of its cells / 8
+    uint16_t *units;               // by page: size of its cells / 8
     struct slab_page *pages;       // by page
     struct slab_segment *segments; // by segment
     _Atomic uint64_t *claimed;     // a bit for each segment
@@ -114,14 +120,18 @@ void slab__free_remote(struct slab_heap *owner, void *p);
 static inline unsigned slab_class(size_t n) {
     if (likely(n <= 256)) return (unsigned)((n + 7) / 8 - 1);
     if (n <= 512) return (unsigned)(31 + (n - 256 + 15) / 16);
-    return (unsigned)(47 + (n - 512 + 31) / 32);
+    if (n <= SLAB_SMALL) return (unsigned)(47 + (n - 512 + 31) / 32);
+    // Sizes are multiples of 64: of those, the largest that goes as often into a page as n does.
+    unsigned lines = ((unsigned)n + 63) / 64;
+    return SLAB_SMALL_CLASSES + SLAB_MOST - (unsigned)(SLAB_PAGE_BYTES / 64) / lines;
 }
 
 /** Bytes of a class's cells. */
 static inline size_t slab_class_size(unsigned class) {
     if (class < 32) return (class + 1) * (size_t)8;
     if (class < 48) return 256 + (class - 31) * (size_t)16;
-    return 512 + (class - 47) * (size_t)32;
+    if (class < SLAB_SMALL_CLASSES) return 512 + (class - 47) * (size_t)32;
+    return SLAB_PAGE_BYTES / 64 / (SLAB_SMALL_CLASSES + SLAB_MOST - class) * 64;
 }
 
 /** Whether p is a cell of any heap. */

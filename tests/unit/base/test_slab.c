@@ -43,7 +43,8 @@ static void test_classes(void **state) {
     for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
         size_t size = slab_class_size(class);
         for (size_t n = before + 1; n <= size; n++) assert_int_equal(slab_class(n), class);
-        assert_true(size - before <= (size <= 256 ? 8u : size <= 512 ? 16u : 32u));
+        size_t most = size <= 256 ? 8u : size <= 512 ? 16u : size <= SLAB_SMALL ? 32u : size / 4;
+        assert_true(size - before <= most);
         before = size;
     }
     assert_int_equal(before, SLAB_MAX);
@@ -52,14 +53,15 @@ static void test_classes(void **state) {
 static void test_alignment(void **state) {
     (void)state;
     struct slab_heap *heap = new_heap();
-    for (size_t n = 1; n <= SLAB_MAX; n++) {
+    for (size_t n = 1; n <= SLAB_MAX; n += n < SLAB_SMALL ? 1 : 64) {
         void *cells[40];
         for (int i = 0; i < 40; i++) {
             cells[i] = slab_alloc(heap, n);
             assert_true(slab_owns(cells[i]));
             assert_true(slab_usable(cells[i]) >= n);
             assert_int_equal(slab_usable(cells[i]), slab_class_size(slab_class(n)));
-            size_t promised = n & -n; // any alignment that divides the size
+            size_t promised = n & -n; // any alignment that divides the size ...
+            if (n > SLAB_SMALL && promised > 64) promised = 64; // ... up to a cache line's
             assert_int_equal((uintptr_t)cells[i] % (promised < 8 ? 8 : promised), 0);
             memset(cells[i], 0xee, slab_usable(cells[i]));
         }
@@ -79,7 +81,8 @@ struct block {
 };
 
 static void check_block(const struct block *b) {
-    for (size_t i = 0; i < b->n; i++) assert_int_equal(b->p[i], b->fill);
+    for (size_t i = 0; i < b->n; i++)
+        if (b->p[i] != b->fill) fail_msg("byte %zu of %zu has changed", i, b->n);
 }
 
 /** What lives keeps its bytes, whatever comes and goes around it; sizes shift as it goes. */
@@ -273,6 +276,30 @@ static void test_no_room(void **state) {
     end_heap(heap);
 }
 
+/** A small heap that stays as it is holds memory for what lives in it, and for nothing else. */
+static void test_idle(void **state) {
+    (void)state;
+    struct slab_heap *heap = new_heap();
+    void *cells[SLAB_CLASSES], *kept = slab_alloc(heap, 100);
+    for (unsigned class = 0; class < SLAB_CLASSES; class ++)
+        cells[class] = memset(slab_alloc(heap, slab_class_size(class)), 1, slab_class_size(class));
+    for (unsigned class = 0; class < SLAB_CLASSES; class ++) slab_free(heap, cells[class]);
+    uint32_t before = heap->used_pages;
+    assert_true(before > 100); // each class's last page stays, in case it is wanted again
+    for (int i = 0; i < 10; i++) slab_settle(heap, 8);
+    assert_int_equal(heap->used_pages, before);
+    for (int i = 0; i < 100; i++) slab_settle(heap, 8);
+    assert_int_equal(heap->used_pages, 1);
+    assert_int_equal(heap->dirty, 0);
+    uintptr_t page = (uintptr_t)kept & ~(uintptr_t)(SLAB_PAGE_BYTES - 1);
+    uintptr_t segment = page & ~(uintptr_t)(SLAB_SEGMENT_BYTES - 1);
+    assert_int_equal(resident_pages(segment, SLAB_SEGMENT_BYTES),
+                     resident_pages(page, SLAB_PAGE_BYTES));
+    assert_true(slab_is_valid(heap));
+    slab_free(heap, kept);
+    end_heap(heap);
+}
+
 static int prepare(void **state) {
     (void)state;
     mem_free(mem_alloc(1)); // with the program's own allocator on top, it has prepared the region
@@ -294,8 +321,8 @@ static void test_reserve(void **state) {
     int asked = 0, taken = 0;
     for (int i = 0; i < CELLS; i++) {
         bool ready = atomic_load(&heap->reserve) != NULL;
-        cells[i] = slab_alloc(heap, SLAB_MAX);
-        memset(cells[i], 1, SLAB_MAX);
+        cells[i] = slab_alloc(heap, SLAB_SMALL);
+        memset(cells[i], 1, SLAB_SMALL);
         taken += ready && atomic_load(&heap->reserve) == NULL;
         if (!heap->wants_reserve) continue;
         assert_null(atomic_load(&heap->reserve));
@@ -328,7 +355,7 @@ int main(void) {
         cmocka_unit_test(test_model),      cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_holes),      cmocka_unit_test(test_other_threads),
         cmocka_unit_test(test_collecting), cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_reserve),    cmocka_unit_test(test_idle),
     };
     return cmocka_run_group_tests_name("engine/base/slab", tests, prepare, NULL);
 }

@@ -6,6 +6,7 @@
 // Trees live below /tmp.
 #include <ftw.h>
 #include <math.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -185,12 +187,30 @@ static void test_real_system(void **state) {
 
 #define IN_TREE(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
 
+static void *give_way(void *nice) {
+    cpus_give_way();
+    *(int *)nice = getpriority(PRIO_PROCESS, 0); // of the calling thread
+    return NULL;
+}
+
+/** Only the thread that says so goes back, and it stays there. */
+static void test_give_way(void **state) {
+    (void)state;
+    int before = getpriority(PRIO_PROCESS, 0), nice = 0;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, give_way, &nice), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(nice, before + 10 > 19 ? 19 : before + 10);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_TREE(test_no_tree),           IN_TREE(test_v2),
         IN_TREE(test_v2_in_a_container), IN_TREE(test_v1),
         IN_TREE(test_v1_in_a_container), IN_TREE(test_nonsense_limits_nothing),
         IN_TREE(test_affinity),          cmocka_unit_test(test_real_system),
+        cmocka_unit_test(test_give_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
