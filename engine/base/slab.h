@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Small blocks, packed: cells of one size each, in steps of 8 bytes up to 256, 16 up to 512, 32 up
-// to 1024, then as many of a size as fit, up to SLAB_MAX; in 64 KiB pages of one part of the address
-// space. Most of a cache's memory is entries of a few dozen bytes, so what a size class rounds off
-// is paid millions of times. The parts of large values, up to SLAB_MAX, are here for another
+// to 1024, then as many of a size as fit, up to SLAB_MAX; in 64 KiB pages of one part of the
+// address space. Most of a cache's memory is entries of a few dozen bytes, so what a size class
+// rounds off is paid millions of times. The parts of large values, up to SLAB_MAX, are here for another
 // reason: when the freeing thread gives up ten million elements, they come back in bounded steps,
 // where a general allocator takes all back at once, in the middle of somebody's request. alloc.c
 // stands on it; nobody else calls it but its test. A thread's heap owns pages and hands out their
@@ -16,8 +16,8 @@
 //   segment:  | page 0 (64 KiB) | page 1 | ... | page 63 |
 //   page:     | cell | cell | ...                          described in slab_region.pages
 //
-// A cell is aligned to the largest power of two that divides its size, to 8 at least and to 64 above
-// 1 KiB; a type's size is a multiple of its alignment.
+// A cell is aligned to the largest power of two that divides its size, to 8 at least and to 64
+// above 1 KiB; a type's size is a multiple of its alignment.
 #ifndef TORC_ENGINE_BASE_SLAB_H
 #define TORC_ENGINE_BASE_SLAB_H
 
