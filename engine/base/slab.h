@@ -3,9 +3,9 @@
 // Small blocks, packed: cells of one size each, in steps of 8 bytes up to 256, 16 up to 512, 32 up
 // to 1024, then as many of a size as fit, up to SLAB_MAX; in 64 KiB pages of one part of the
 // address space. Most of a cache's memory is entries of a few dozen bytes, so what a size class
-// rounds off is paid millions of times. The parts of large values, up to SLAB_MAX, are here for another
-// reason: when the freeing thread gives up ten million elements, they come back in bounded steps,
-// where a general allocator takes all back at once, in the middle of somebody's request. alloc.c
+// rounds off is paid millions of times. The parts of large values, up to SLAB_MAX, are here for
+// another reason: when the freeing thread gives up ten million elements, they come back in bounded
+// steps, where a general allocator takes all back at once, in the middle of a request. alloc.c
 // stands on it; nobody else calls it but its test. A thread's heap owns pages and hands out their
 // cells; only the owner touches a page, so the fast paths have no atomics. A cell that another
 // thread frees goes on a lock-free stack of the heap, from which the owner takes it back.
