@@ -167,15 +167,16 @@ static void split(struct hashtable *t) {
     if (t->nbuckets == bit * 2) t->level++;
 }
 
-void hashtable_expect(struct hashtable *t, size_t count) {
-    ASSERT(t->nbuckets == 0);
+bool hashtable_expect(struct hashtable *t, size_t count, size_t most) {
+    ASSERT(t->count == 0);
     uint64_t buckets = ((uint64_t)count * 4 + SPLIT_LOAD - 1) / SPLIT_LOAD;
     ASSERT(buckets < UINT64_C(1) << (DEPTH_MAX - 1));
-    for (uint64_t i = 0; i < buckets; i++) {
+    for (uint64_t left = most / SPLIT_LOAD * 4 + 1; left > 0 && t->nbuckets < buckets; left--) {
         hashtable__append_bucket(t);
         t->nbuckets++;
     }
-    t->level = buckets > 0 ? (uint8_t)(63 - __builtin_clzll(buckets)) : 0;
+    t->level = t->nbuckets > 0 ? (uint8_t)(63 - __builtin_clzll(t->nbuckets)) : 0;
+    return t->nbuckets >= buckets;
 }
 
 void hashtable_add_hashed(struct hashtable *t, void *element, uint64_t hash) {

@@ -50,8 +50,11 @@ void *hashtable_find_hashed(const struct hashtable *t, struct slice text, uint64
 void hashtable_prefetch(const struct hashtable *t, uint64_t hash);
 /** ... and then, once the bucket is there, of the element that is probably meant. */
 void hashtable_prefetch_element(const struct hashtable *t, uint64_t hash);
-/** Gives an empty table the room for that many elements at once. */
-void hashtable_expect(struct hashtable *t, size_t count);
+/**
+ * Gives an empty table the room for that many elements, or for `most` of them more, as long as it
+ * stays empty. True: there is room for all.
+ */
+bool hashtable_expect(struct hashtable *t, size_t count, size_t most);
 /** Adds an element, at an even address, whose text is absent. */
 void hashtable_add(struct hashtable *t, void *element);
 void hashtable_add_hashed(struct hashtable *t, void *element, uint64_t hash);

@@ -81,6 +81,17 @@ void ranked_remove_range(struct ranked *t, size_t rank, size_t count,
                          void (*each)(void *context, struct ranked_element *e), void *context);
 /** Builds a tree at once: the elements in their order, the tree empty before. */
 void ranked_build(struct ranked *t, struct ranked_element *const *elements, size_t n);
+/**
+ * The same in steps, of about `most` elements each; zeroed at first. True: it is done. Until then
+ * the tree is good for ranked_fini() only, and the building for ranked_build_fini().
+ */
+struct ranked_building {
+    struct branch *branches; // to the leaves that have been made
+    size_t nodes, elements;  // ... so many, of so many
+};
+bool ranked_build_step(struct ranked *t, struct ranked_building *b,
+                       struct ranked_element *const *elements, size_t n, size_t most);
+void ranked_build_fini(struct ranked_building *b);
 
 /** How many elements stand before this one. */
 size_t ranked_rank(const struct ranked *t, const struct ranked_element *e);

@@ -447,23 +447,38 @@ static size_t build_level(struct ranked *t, struct branch *branches, size_t n) {
     return made;
 }
 
-void ranked_build(struct ranked *t, struct ranked_element *const *elements, size_t n) {
+bool ranked_build_step(struct ranked *t, struct ranked_building *b,
+                       struct ranked_element *const *elements, size_t n, size_t most) {
     ASSERT(t->root == NULL);
-    if (n == 0) return;
+    if (n == 0) return true;
     size_t nodes = (n + RANKED_LEAF_MAX - 1) / RANKED_LEAF_MAX;
-    struct branch *branches = mem_alloc(nodes * sizeof *branches);
-    for (size_t i = 0, from = 0; i < nodes; i++) {
+    if (b->branches == NULL) b->branches = mem_alloc(nodes * sizeof *b->branches);
+    for (size_t left = most / RANKED_LEAF_MAX + 1; b->nodes < nodes; left--) {
+        if (left == 0) return false;
+        size_t from = b->elements;
         uint32_t take = (uint32_t)(n - from < RANKED_LEAF_MAX ? n - from : RANKED_LEAF_MAX);
         struct ranked_leaf *leaf = leaf_new(t, take);
         for (uint32_t j = 0; j < take; j++) leaf_set(leaf, j, elements[from + j]);
         leaf->count = (uint16_t)take;
         leaf->previous = t->last;
         leaf_link(t, leaf);
-        branches[i] = (struct branch){leaf->scores[0], elements[from], leaf, take};
-        from += take;
+        b->branches[b->nodes++] = (struct branch){leaf->scores[0], elements[from], leaf, take};
+        b->elements += take;
     }
-    while (nodes > 1) nodes = build_level(t, branches, nodes);
-    t->root = branches[0].child;
+    while (nodes > 1) nodes = build_level(t, b->branches, nodes);
+    t->root = b->branches[0].child;
     t->count = n;
-    mem_free(branches);
+    ranked_build_fini(b);
+    return true;
+}
+
+void ranked_build_fini(struct ranked_building *b) {
+    mem_free(b->branches);
+    *b = (struct ranked_building){0};
+}
+
+void ranked_build(struct ranked *t, struct ranked_element *const *elements, size_t n) {
+    struct ranked_building b = {0};
+    bool done = ranked_build_step(t, &b, elements, n, SIZE_MAX);
+    ASSERT(done);
 }

@@ -54,7 +54,8 @@ struct rdb_loading {
     uint8_t type;
     bool begun; // v is a value, if an unfinished one
     struct value v;
-    uint64_t left; // elements, nodes or groups to come
+    size_t expected; // elements that there has to be made room for yet
+    uint64_t left;   // elements, nodes or groups to come
     size_t budget;
     const uint8_t *stop;          // the step ends here
     _Alignas(16) char state[128]; // what else the loaders of its type must know

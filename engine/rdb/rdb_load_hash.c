@@ -94,8 +94,8 @@ static bool begin_fields(struct reading *r, struct rdb_loading *l) {
     size_t each = r->form == PLAIN ? 2 : r->form == BEHIND ? 10 : 3;
     if (r->form == RELATIVE && !read_earliest(r->in, earliest_ms)) return false;
     if (!rdb_in_count(r->in, each, &l->left)) return false;
-    l->v = thash_load_begin((size_t)l->left, rdb_load__expected(r->in, l->left, 8),
-                            r->form != PLAIN, r->load->limits);
+    l->v = thash_load_begin((size_t)l->left, r->form != PLAIN, r->load->limits);
+    l->expected = rdb_load__expected(r->in, l->left, 8);
     l->begun = true;
     return true;
 }
@@ -104,6 +104,9 @@ static enum rdb_loaded load_fields(struct rdb_load *load, struct rdb_in *in, enu
                                    struct rdb_loading *l) {
     struct reading r = {.load = load, .in = in, .form = form};
     if (!l->begun && !begin_fields(&r, l)) return RDB_LOAD_FAILED;
+    if (l->expected > 0 && !thash_load_expect(l->v, l->expected, rdb_load__room(l)))
+        return RDB_LOAD_MORE;
+    l->expected = 0;
     r.earliest_ms = form == RELATIVE ? *(const uint64_t *)l->state : 0;
     rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
     bool good = read_fields(&r, l);
@@ -121,7 +124,7 @@ static enum rdb_loaded load_zipmap(struct rdb_load *load, struct rdb_in *in, str
         rdb_in_fail(in, "a malformed zipmap");
         return RDB_LOAD_FAILED;
     }
-    *v = thash_load_begin(z.count, z.count, false, load->limits);
+    *v = thash_load_begin(z.count, false, load->limits);
     bool whole = true;
     while (whole && z.count > 0) {
         rdb_zipmap_next(&z, &field.field, &field.value);

@@ -36,6 +36,11 @@ static inline size_t rdb_load__expected(const struct rdb_in *in, uint64_t count,
     return count < most ? (size_t)count : most;
 }
 
+/** For how many more elements a step makes room. */
+static inline size_t rdb_load__room(const struct rdb_loading *l) {
+    return l->budget / RDB_LOAD__WEIGHT;
+}
+
 // ---- strings of elements -----------------------------------------------------------------------
 
 #define RDB_LOAD__HELD_MAX ((size_t)256 * 1024) // bytes after which no more elements are gathered

@@ -40,9 +40,13 @@ static enum rdb_loaded load_set(struct rdb_load *load, struct rdb_in *in, struct
     if (!l->begun) {
         if (!rdb_in_count(in, 1, &l->left)) return RDB_LOAD_FAILED;
         if (l->left == 0) return RDB_LOAD_EMPTY;
-        l->v = tset_load_begin((size_t)l->left, rdb_load__expected(in, l->left, 4), load->limits);
+        l->v = tset_load_begin((size_t)l->left, load->limits);
+        l->expected = rdb_load__expected(in, l->left, 4);
         l->begun = true;
     }
+    if (l->expected > 0 && !tset_load_expect(l->v, l->expected, rdb_load__room(l)))
+        return RDB_LOAD_MORE;
+    l->expected = 0;
     rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
     if (load_members(load, in, l)) return l->left > 0 ? RDB_LOAD_MORE : RDB_LOADED;
     value_free(l->v);

@@ -47,16 +47,21 @@ static enum rdb_loaded load_members(struct rdb_load *load, struct rdb_in *in, bo
     if (!l->begun) {
         if (!rdb_in_count(in, text ? 2 : 9, &l->left)) return RDB_LOAD_FAILED;
         if (l->left == 0) return RDB_LOAD_EMPTY;
-        tzset_load_begin(members_of(l), rdb_load__expected(in, l->left, text ? 4 : 9));
+        l->expected = rdb_load__expected(in, l->left, text ? 4 : 9);
+        tzset_load_begin(members_of(l), l->expected);
         l->begun = true;
     }
+    if (l->expected > 0 && !tzset_load_expect(members_of(l), rdb_load__room(l)))
+        return RDB_LOAD_MORE;
+    l->expected = 0;
     rdb_load__limit(l, in, RDB_LOAD__WEIGHT);
     if (!read_members(load, in, text, l)) {
         tzset_load_abort(members_of(l));
         return RDB_LOAD_FAILED;
     }
-    if (l->left > 0) return RDB_LOAD_MORE;
-    l->v = tzset_load_end(members_of(l), load->limits);
+    if (l->left > 0 || !tzset_load_end(members_of(l), load->limits, rdb_load__room(l)))
+        return RDB_LOAD_MORE;
+    l->v = members_of(l)->v;
     return RDB_LOADED;
 }
 

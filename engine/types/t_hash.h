@@ -106,11 +106,14 @@ struct thash_loaded {
     int64_t expire_ms; // or THASH_NEVER
 };
 /**
- * An empty hash that is going to get that many fields; `expires`: some of them may expire. For
- * `expected` of them room is made at once.
+ * An empty hash that is going to get that many fields; `expires`: some of them may expire.
  */
-struct value thash_load_begin(size_t fields, size_t expected, bool expires,
-                              const struct value_limits *limits);
+struct value thash_load_begin(size_t fields, bool expires, const struct value_limits *limits);
+/**
+ * Makes room for `expected` fields, or for `most` of them more, before there are any. True: there
+ * is room.
+ */
+bool thash_load_expect(struct value v, size_t expected, size_t most);
 /** Adds up to THASH_WINDOW fields, in the end in the encoding that is due; false: one is there. */
 bool thash_load(struct value *v, const struct thash_loaded *fields, size_t n,
                 const struct value_limits *limits);

@@ -8,17 +8,18 @@
 #include "engine/types/t_hash.h"
 #include "engine/types/t_hash_layout.h"
 
-struct value thash_load_begin(size_t fields, size_t expected, bool expires,
-                              const struct value_limits *limits) {
+struct value thash_load_begin(size_t fields, bool expires, const struct value_limits *limits) {
     if (limits->hash_max_listpack_entries < 0 ||
-        fields > (uint64_t)limits->hash_max_listpack_entries) {
-        struct thash__table *t = thash__table_new();
-        hashtable_expect(&t->fields, expected);
-        return (struct value){ENC_HASH_HASHTABLE, t};
-    }
+        fields > (uint64_t)limits->hash_max_listpack_entries)
+        return (struct value){ENC_HASH_HASHTABLE, thash__table_new()};
     struct value v = thash_new();
     if (expires) v.encoding = ENC_HASH_LISTPACK_EX; // empty, it is the same bytes
     return v;
+}
+
+bool thash_load_expect(struct value v, size_t expected, size_t most) {
+    if (v.encoding != ENC_HASH_HASHTABLE) return true;
+    return hashtable_expect(&((struct thash__table *)v.object)->fields, expected, most);
 }
 
 static bool fits(const uint8_t *lp, const struct thash_loaded *f,

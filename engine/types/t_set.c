@@ -80,11 +80,14 @@ struct value tset_create(struct slice first, size_t count, const struct value_li
     return make(ENC_SET_HASHTABLE, tset__table_new());
 }
 
-struct value tset_load_begin(size_t count, size_t expected, const struct value_limits *limits) {
+struct value tset_load_begin(size_t count, const struct value_limits *limits) {
     if (!above_intset(count, limits)) return tset_new();
-    struct set_table *s = tset__table_new();
-    hashtable_expect(&s->table, expected);
-    return make(ENC_SET_HASHTABLE, s);
+    return make(ENC_SET_HASHTABLE, tset__table_new());
+}
+
+bool tset_load_expect(struct value v, size_t expected, size_t most) {
+    if (v.encoding != ENC_SET_HASHTABLE) return true;
+    return hashtable_expect(&((struct set_table *)v.object)->table, expected, most);
 }
 
 static void replace(struct value *v, uint8_t encoding, void *object) {

@@ -22,7 +22,10 @@ struct value tset_create(struct slice first, size_t count, const struct value_li
 /** An empty listpack: for who collects members and calls tset_compact() in the end. */
 struct value tset_new_listpack(void);
 /** An empty set that a snapshot tells to have `count` members; room for `expected` of them. */
-struct value tset_load_begin(size_t count, size_t expected, const struct value_limits *limits);
+struct value tset_load_begin(size_t count, const struct value_limits *limits);
+/** Makes room for `expected` members, or for `most` of them more, before there are any. True: there
+ * is room. */
+bool tset_load_expect(struct value v, size_t expected, size_t most);
 /** Says that about `count` members are going to be added: a compact form that ends anyway does. */
 void tset_expect(struct value *v, size_t count, const struct value_limits *limits);
 /** A set of integers alone, few enough, becomes an intset; unused room is given back. */

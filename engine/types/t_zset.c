@@ -246,9 +246,8 @@ int tzset__compare_elements(const void *a, const void *b) {
     return ranked_compare(ranked_member(x), ranked_member(y));
 }
 
-void tzset__settle(struct value *v, struct ranked_element *const *in_order, size_t n,
-                   const struct value_limits *limits) {
-    struct zset_tree *t = v->object;
+bool tzset__settle_small(struct value *v, struct ranked_element *const *in_order, size_t n,
+                         const struct value_limits *limits) {
     size_t longest = 0, bytes = 0;
     for (size_t i = 0; limits != NULL && i < n; i++) {
         size_t length = ranked_member(in_order[i]).n;
@@ -256,15 +255,19 @@ void tzset__settle(struct value *v, struct ranked_element *const *in_order, size
         bytes += length;
         if (!fits(n, longest, limits)) break;
     }
-    if (limits == NULL || !fits(n, longest, limits) || bytes >= LISTPACK_MAX_BYTES) {
-        ranked_build(&t->order, in_order, n);
-        return;
-    }
+    if (limits == NULL || !fits(n, longest, limits) || bytes >= LISTPACK_MAX_BYTES) return false;
     uint8_t *lp = listpack_new(SMALL_ROOM);
     for (size_t i = 0; i < n; i++)
         lp = tzset__small_insert(lp, NULL, ranked_member(in_order[i]), in_order[i]->score);
-    tzset__tree_free(t);
+    tzset__tree_free(v->object);
     *v = (struct value){ENC_ZSET_LISTPACK, lp};
+    return true;
+}
+
+void tzset__settle(struct value *v, struct ranked_element *const *in_order, size_t n,
+                   const struct value_limits *limits) {
+    struct zset_tree *t = v->object;
+    if (!tzset__settle_small(v, in_order, n, limits)) ranked_build(&t->order, in_order, n);
 }
 
 void tzset_gather_end(struct value *v, const struct value_limits *limits) {

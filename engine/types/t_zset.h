@@ -148,15 +148,22 @@ struct tzset_loading {
     struct ranked_element **all;
     size_t count, room;
     bool up, down; // all were in that order so far
+    bool in_order; // they are now
+    struct ranked_building building;
 };
-/** For `expected` members room is made at once. */
+/** For `expected` members, probably. */
 void tzset_load_begin(struct tzset_loading *l, size_t expected);
+/** Makes room for `most` of those more, before there are any. True: there is room for all. */
+bool tzset_load_expect(struct tzset_loading *l, size_t most);
 /** Adds up to TZSET_WINDOW members; false: one of them is there. Scores are not NaN. */
 bool tzset_load(struct tzset_loading *l, const struct slice *members, const double *scores,
                 size_t n);
-/** The sorted set, in the form that fits. */
-struct value tzset_load_end(struct tzset_loading *l, const struct value_limits *limits);
-/** Gives up. */
+/**
+ * Makes the sorted set l->v of them, in the form that fits, in steps of about `most` members (but
+ * for sorting those that are in no order). True: it is done.
+ */
+bool tzset_load_end(struct tzset_loading *l, const struct value_limits *limits, size_t most);
+/** Gives up, also in the middle of the end. */
 void tzset_load_abort(struct tzset_loading *l);
 
 #endif

@@ -53,6 +53,9 @@ struct ranked_element *tzset__tree_table(struct zset_tree *t, struct slice membe
 /** Gives a tree whose elements are in the table alone its order, or the small form if that fits. */
 void tzset__settle(struct value *v, struct ranked_element *const *in_order, size_t n,
                    const struct value_limits *limits);
+/** The latter alone. False: it does not fit, and nothing was done. */
+bool tzset__settle_small(struct value *v, struct ranked_element *const *in_order, size_t n,
+                         const struct value_limits *limits);
 /** Order of two pointers to elements, for qsort(). */
 int tzset__compare_elements(const void *a, const void *b);
 /** Takes elements out of both and frees them. */

@@ -12,9 +12,13 @@
 
 void tzset_load_begin(struct tzset_loading *l, size_t expected) {
     *l = (struct tzset_loading){.v = tzset_gather_begin(), .up = true, .down = true};
-    hashtable_expect(&tzset__tree(l->v)->members, expected);
     l->room = expected + 1;
     l->all = mem_alloc(l->room * sizeof(struct ranked_element *));
+}
+
+bool tzset_load_expect(struct tzset_loading *l, size_t most) {
+    ASSERT(l->count == 0);
+    return hashtable_expect(&tzset__tree(l->v)->members, l->room - 1, most);
 }
 
 static void keep(struct tzset_loading *l, struct ranked_element *e) {
@@ -57,19 +61,29 @@ static void reverse(struct ranked_element **all, size_t n) {
     }
 }
 
-struct value tzset_load_end(struct tzset_loading *l, const struct value_limits *limits) {
-    if (!l->up) {
-        if (l->down)
-            reverse(l->all, l->count);
-        else
-            qsort(l->all, l->count, sizeof(struct ranked_element *), tzset__compare_elements);
+static void put_in_order(struct tzset_loading *l) {
+    if (l->up) return;
+    if (l->down)
+        reverse(l->all, l->count);
+    else
+        qsort(l->all, l->count, sizeof(struct ranked_element *), tzset__compare_elements);
+}
+
+bool tzset_load_end(struct tzset_loading *l, const struct value_limits *limits, size_t most) {
+    bool done = false;
+    if (!l->in_order) {
+        put_in_order(l);
+        l->in_order = true;
+        done = tzset__settle_small(&l->v, l->all, l->count, limits);
     }
-    tzset__settle(&l->v, l->all, l->count, limits);
-    mem_free(l->all);
-    return l->v;
+    if (!done)
+        done = ranked_build_step(&tzset__tree(l->v)->order, &l->building, l->all, l->count, most);
+    if (done) mem_free(l->all);
+    return done;
 }
 
 void tzset_load_abort(struct tzset_loading *l) {
+    ranked_build_fini(&l->building);
     mem_free(l->all);
     tzset__tree_free(tzset__tree(l->v));
 }

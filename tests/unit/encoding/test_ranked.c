@@ -282,7 +282,14 @@ static void test_build(void **state) {
         }
         m.count = n;
         qsort(m.sorted, n, sizeof(void *), order_of_places);
-        ranked_build(&m.tree, m.sorted, n);
+        if (n % 2 == 0) {
+            ranked_build(&m.tree, m.sorted, n);
+        } else {
+            struct ranked_building b = {0};
+            size_t steps = 1;
+            while (!ranked_build_step(&m.tree, &b, m.sorted, n, 100)) steps++;
+            assert_true(steps > n / 200);
+        }
         compare(&m);
         for (int i = 0; i < 200; i++) {
             add(&m, (double)random_below(&m.random, 1000));
@@ -292,6 +299,19 @@ static void test_build(void **state) {
         compare(&m);
         model_fini(&m);
     }
+}
+
+static void test_a_build_that_is_given_up(void **state) {
+    (void)state;
+    struct model m;
+    model_init(&m, 5);
+    for (size_t i = 0; i < 1000; i++)
+        m.sorted[i] = ranked_element_new((double)i, SLICE_LITERAL("x"));
+    struct ranked_building b = {0};
+    for (int i = 0; i < 3; i++) assert_false(ranked_build_step(&m.tree, &b, m.sorted, 1000, 100));
+    ranked_build_fini(&b);
+    m.count = 1000; // which are freed with the rest
+    model_fini(&m);
 }
 
 static void test_long_members(void **state) {
@@ -330,10 +350,15 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),       cmocka_unit_test(test_in_order),
-        cmocka_unit_test(test_moves_nearby), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_members),      cmocka_unit_test(test_build),
-        cmocka_unit_test(test_long_members), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_moves_nearby),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_a_build_that_is_given_up),
+        cmocka_unit_test(test_long_members),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,18 +58,28 @@ static void test_many_elements_in_steps(void **state) {
         assert_non_null(e);
         assert_true(entry_is_valid(e));
         assert_int_equal(value_length(entry_value(e)), MANY);
-        assert_in_range(steps, MANY / 40, MANY);
+        assert_in_range(steps, MANY / 40, 2 * MANY);
         entry_free(e);
         // A step is as long as it may be.
         rdb_in_init(&in, b.p, b.len, 0);
         rdb_load_begin(&loading, types[i]);
-        assert_int_equal(rdb_load_step(&load, &loading, &in, 4000, KEY, ENTRY_NO_EXPIRE, &e),
-                         RDB_LOAD_MORE);
+        do // the first ones may just make room
+            assert_int_equal(rdb_load_step(&load, &loading, &in, 4000, KEY, ENTRY_NO_EXPIRE, &e),
+                             RDB_LOAD_MORE);
+        while (in.at - in.start < 8);
         size_t weight = types[i] == RDB_LIST_QUICKLIST_2 ? 1 : 8;
         assert_in_range(in.at - in.start, 4000 / weight, 4000 / weight + 400);
-        // In the middle of it all is given up: the sanitizer sees what is left.
+        // Wherever it is given up, nothing is left: the sanitizer sees what is.
         rdb_load_give_up(&loading);
         rdb_load_give_up(&loading);
+        for (int most = 1; most < steps; most += 1 + most / 20) {
+            rdb_in_init(&in, b.p, b.len, 0);
+            rdb_load_begin(&loading, types[i]);
+            for (int step = 0; step < most; step++)
+                assert_int_equal(rdb_load_step(&load, &loading, &in, 1, KEY, ENTRY_NO_EXPIRE, &e),
+                                 RDB_LOAD_MORE);
+            rdb_load_give_up(&loading);
+        }
         buf_free(&b);
         rdb_load_fini(&load);
     }
