@@ -529,11 +529,20 @@ static void free_flushed(struct shard *s, bool busy) {
     keyspace_free_step(s->keyspace, busy ? FREE_BUDGET_BUSY : FREE_BUDGET_IDLE);
 }
 
-/** Memory that other threads have freed, or make ready. */
-static void tend_memory(struct shard *s, bool busy) {
-    if (unlikely(s->collecting) && !busy) s->collecting = mem_collect();
-    struct mem_reserve *reserve = mem_wants_reserve();
-    if (unlikely(reserve != NULL)) lazyfree_make_reserve(reserve);
+/** Whether there is something to do for the keyspace that no client has asked for. */
+static inline bool has_own_work(const struct shard *s) {
+    uint64_t rare =
+        (uintptr_t)s->share | (uint64_t)s->eviction.limit | s->expire_pending | s->collecting;
+    return rare != 0 || (!s->intents.lent && s->keyspace->flushed != NULL);
+}
+
+/** A step of each. */
+static __attribute__((noinline)) void do_own_work(struct shard *s, bool busy) {
+    if (s->collecting && !busy) s->collecting = mem_collect(); // what other threads have freed
+    expire(s, busy);
+    free_flushed(s, busy);
+    if (s->share) snapshot_walk_step(s, busy);
+    if (s->eviction.limit != 0 && !s->loading) eviction_step(s);
 }
 
 /** Takes over what keeps all shards' commands from being run. */
@@ -578,17 +587,17 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (s->held_first) request_poll_held(s);
     pubsub_begin_pass(s);
     if (!is_settled(s)) shard_settle(s);
-    end_pause_if_due(s);
-    if (unlikely(s->loading != NULL)) loading_pass(s);
+    if (unlikely(((uintptr_t)s->loading | (uint64_t)s->pause_until_ms) != 0)) {
+        end_pause_if_due(s);
+        if (s->loading) loading_pass(s);
+    }
     timers_run(&s->timers, s->now_ns);
     if (s->now_ns >= s->next_tick_ns) tick(s);
     bool busy = (count > 0) | told | (s->resumable != NULL);
-    tend_memory(s, busy);
+    struct mem_reserve *reserve = mem_wants_reserve();
+    if (unlikely(reserve != NULL)) lazyfree_make_reserve(reserve);
     if (s->resumable) resume_all(s);
-    expire(s, busy);
-    free_flushed(s, busy);
-    if (unlikely(s->share != NULL)) snapshot_walk_step(s, busy);
-    if (s->eviction.limit != 0 && !s->loading) eviction_step(s);
+    if (unlikely(has_own_work(s))) do_own_work(s, busy);
     pubsub_end_pass(s);
     if (!is_settled(s)) shard_settle(s);
     if (!alone) show_keys(s);
@@ -606,7 +615,8 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     visit_leave(s);
 }
 
-int64_t shard_sleep_ns(struct shard *s) {
+/** How long it may sleep when there is something that is rare to look at. */
+static __attribute__((noinline)) int64_t sleep_among_others_ns(struct shard *s) {
     if (s->resumable || s->dirty || (s->gates & GATE_OUTBOX) || s->stopping)
         return s->stopping ? 1000000 : 0;
     if (s->loading && loading_is_due(s)) return 0;
@@ -628,6 +638,19 @@ int64_t shard_sleep_ns(struct shard *s) {
         int64_t pause_ms = s->pause_until_ms - s->now_ms; // may be too much for nanoseconds
         if (pause_ms <= sleep_ns / 1000000) sleep_ns = pause_ms * 1000000;
     }
+    return sleep_ns > 0 ? sleep_ns : 0;
+}
+
+int64_t shard_sleep_ns(struct shard *s) {
+    // One branch for all of it: nearly always there is only the next tick, or a timer, to wait for.
+    uint64_t rare = (uintptr_t)s->resumable | (uintptr_t)s->dirty | (uintptr_t)s->loading |
+                    (uintptr_t)s->share | (uint64_t)s->pause_until_ms | s->gates | s->pubsub_busy |
+                    s->stopping | s->expire_pending | s->collecting | s->intents.lent |
+                    s->eviction.pending | s->eviction.waiting;
+    if (unlikely(rare != 0) || unlikely(s->keyspace->flushed != NULL) || pubsub_has_news(s))
+        return sleep_among_others_ns(s);
+    int64_t until_ns = s->next_tick_ns, timer_ns = timers_next_ns(&s->timers);
+    int64_t sleep_ns = (timer_ns < until_ns ? timer_ns : until_ns) - s->now_ns;
     return sleep_ns > 0 ? sleep_ns : 0;
 }
 
