@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from lib.check import eventually
 from lib.content import fill, value_of
 from lib.resp import SLOW, ConnectionClosed, Error
 from lib.server import Server, free_port
@@ -358,6 +359,30 @@ def test_watched_and_waited_for(c, connect, target):
     assert waiter2.read() == [b"other", b"2"]
     c("RPUSH", "list", 1)
     assert waiter.read() == [b"list", b"1"]
+
+
+@torc_only
+@pytest.mark.parametrize("how, answer", [
+    ([], None), (["ERROR"], Error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))])
+def test_unblock_while_a_key_is_away(c, connect, target, how, answer):
+    """Who waits for a list and needs a second key is not served any more when that is back."""
+    waiter, mover = connect(timeout=20), connect()
+    name = waiter("CLIENT", "ID")
+    c("RPUSH", "d", 1)
+    waiter.send("BLMOVE", "k1", "d", "LEFT", "RIGHT", 0)
+    eventually(lambda: b"blocked_clients:1\r\n" in c("INFO", "clients"))
+    target.gate.clear()
+    send(mover, target, "d")
+    assert c("RPUSH", "k1", "item") == 1
+    assert is_waiting(waiter)
+    assert b"blocked_clients:1\r\n" in c("INFO", "clients")
+    assert c("CLIENT", "UNBLOCK", name, *how) == 1
+    assert c("CLIENT", "UNBLOCK", name, *how) == 0
+    target.gate.set()
+    assert mover.read() == "OK"
+    assert waiter.read() == answer
+    assert c("LRANGE", "k1", 0, -1) == [b"item"] and c("EXISTS", "d") == 0
+    assert waiter("PING") == "PONG"
 
 
 @torc_only
