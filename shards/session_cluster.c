@@ -66,48 +66,52 @@ static void reply_slots_node(struct reply *r, const struct cluster_node *node, i
     if (with_hostname) reply_pair(r, "hostname", node->hostname);
 }
 
-void cluster_slots(struct session_call *call) {
+/** An array of what `each` says of every node. */
+static void reply_nodes(struct session_call *call,
+                        void (*each)(struct session_call *call, const struct cluster_node *node)) {
     if (!is_node(call)) return;
-    struct reply *r = call->reply;
-    reply_array(r, node_count(call));
+    reply_array(call->reply, node_count(call));
     for (uint32_t i = 0; i < node_count(call); i++) {
         struct cluster_node node;
         cluster_describe(call->connection, i, &node);
-        reply_array(r, 3);
-        reply_int(r, node.first_slot);
-        reply_int(r, node.last_slot);
-        reply_slots_node(r, &node, call->connection->shard->config->endpoint_type);
+        each(call, &node);
     }
 }
 
-void cluster_shards(struct session_call *call) {
-    if (!is_node(call)) return;
+static void reply_slots(struct session_call *call, const struct cluster_node *node) {
     struct reply *r = call->reply;
-    reply_array(r, node_count(call));
-    for (uint32_t i = 0; i < node_count(call); i++) {
-        struct cluster_node node;
-        cluster_describe(call->connection, i, &node);
-        reply_map(r, 2);
-        reply_bulk_text(r, "slots");
-        reply_array(r, 2);
-        reply_int(r, node.first_slot);
-        reply_int(r, node.last_slot);
-        reply_bulk_text(r, "nodes");
-        reply_array(r, 1);
-        bool named = node.hostname[0] != '\0';
-        reply_map(r, named ? 8 : 7);
-        reply_pair(r, "id", node.id);
-        reply_bulk_text(r, "port");
-        reply_int(r, node.port);
-        reply_pair(r, "ip", node.ip);
-        reply_pair(r, "endpoint", node.endpoint);
-        if (named) reply_pair(r, "hostname", node.hostname);
-        reply_pair(r, "role", "master");
-        reply_bulk_text(r, "replication-offset");
-        reply_int(r, 0);
-        reply_pair(r, "health", "online");
-    }
+    reply_array(r, 3);
+    reply_int(r, node->first_slot);
+    reply_int(r, node->last_slot);
+    reply_slots_node(r, node, call->connection->shard->config->endpoint_type);
 }
+
+void cluster_slots(struct session_call *call) { reply_nodes(call, reply_slots); }
+
+static void reply_shard(struct session_call *call, const struct cluster_node *node) {
+    struct reply *r = call->reply;
+    reply_map(r, 2);
+    reply_bulk_text(r, "slots");
+    reply_array(r, 2);
+    reply_int(r, node->first_slot);
+    reply_int(r, node->last_slot);
+    reply_bulk_text(r, "nodes");
+    reply_array(r, 1);
+    bool named = node->hostname[0] != '\0';
+    reply_map(r, named ? 8 : 7);
+    reply_pair(r, "id", node->id);
+    reply_bulk_text(r, "port");
+    reply_int(r, node->port);
+    reply_pair(r, "ip", node->ip);
+    reply_pair(r, "endpoint", node->endpoint);
+    if (named) reply_pair(r, "hostname", node->hostname);
+    reply_pair(r, "role", "master");
+    reply_bulk_text(r, "replication-offset");
+    reply_int(r, 0);
+    reply_pair(r, "health", "online");
+}
+
+void cluster_shards(struct session_call *call) { reply_nodes(call, reply_shard); }
 
 static void reply_own_id(struct session_call *call,
                          void (*make)(int64_t port, uint32_t shard, uint32_t nshards,

@@ -11,6 +11,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/num.h"
+#include "engine/base/num_tens.h"
 
 #define DIGITS_MAX    18
 #define MANTISSA_BITS 52
@@ -62,29 +63,6 @@ static const struct scaled powers[POWERS] = {
     {0xe7109bfba19c0c9du, 853},   {0xac2820d9623bf429u, 880},   {0x80444b5e7aa7cf85u, 907},
     {0xbf21e44003acdd2du, 933},   {0x8e679c2f5e44ff8fu, 960},   {0xd433179d9c8cb841u, 986},
     {0x9e19db92b4e31ba9u, 1013},  {0xeb96bf6ebadf77d9u, 1039},  {0xaf87023b9bf0ee6bu, 1066},
-};
-
-static const uint64_t tens[20] = {
-    1u,
-    10u,
-    100u,
-    1000u,
-    10000u,
-    100000u,
-    1000000u,
-    10000000u,
-    100000000u,
-    1000000000u,
-    10000000000u,
-    100000000000u,
-    1000000000000u,
-    10000000000000u,
-    100000000000000u,
-    1000000000000000u,
-    10000000000000000u,
-    100000000000000000u,
-    1000000000000000000u,
-    10000000000000000000u,
 };
 
 static struct scaled normalized(struct scaled x) {

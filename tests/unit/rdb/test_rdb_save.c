@@ -251,42 +251,30 @@ static void test_pending_of_streams(void **state) {
     "0401ff"
 #define PENDING "00000000000000010000000000000001"
 #define CLOCK   "0068e5cf8b010000"
+// The last id; then what version 10 added: first id, deleted ids, entries added.
+#define IDS     "0101"
+#define ADDED  \
+    IDS "0000" \
+        "01"
+// One group, g; what is pending; and two consumers, of which one has that.
+#define GROUP \
+    "01"      \
+    "0167" IDS
+#define GIVEN               \
+    "01" PENDING CLOCK "01" \
+    "02"
     expect(commands, 9, false,
-           "0f" NODE "01"
-           "0101"
-           "01"
-           "0167"
-           "0101"
-           "01" PENDING CLOCK "01"
-           "02"
-           "0163" CLOCK "01" PENDING "0164" CLOCK "00");
+           "0f" NODE "01" IDS GROUP GIVEN "0163" CLOCK "01" PENDING "0164" CLOCK "00");
     expect(commands, 10, false,
-           "13" NODE "01"
-           "0101"
-           "0101"
-           "0000"
-           "01"
-           "01"
-           "0167"
-           "0101"
-           "01"
-           "01" PENDING CLOCK "01"
-           "02"
-           "0163" CLOCK "01" PENDING "0164" CLOCK "00");
+           "13" NODE "01" IDS ADDED GROUP "01" GIVEN "0163" CLOCK "01" PENDING "0164" CLOCK "00");
     expect(commands, 11, false,
-           "15" NODE "01"
-           "0101"
-           "0101"
-           "0000"
-           "01"
-           "01"
-           "0167"
-           "0101"
-           "01"
-           "01" PENDING CLOCK "01"
-           "02"
-           "0163" CLOCK CLOCK "01" PENDING "0164" CLOCK "ffffffffffffffff"
+           "15" NODE "01" IDS ADDED GROUP "01" GIVEN "0163" CLOCK CLOCK "01" PENDING "0164" CLOCK
+           "ffffffffffffffff"
            "00");
+#undef IDS
+#undef ADDED
+#undef GROUP
+#undef GIVEN
 #undef NODE
 #undef PENDING
 #undef CLOCK
