@@ -38,6 +38,7 @@ struct multi {
     bool many_dbs;             // keys may be in several databases
     struct watch_set *watches; // EXEC has begun: the connection's
     // EXEC under way.
+    uint32_t prepared; // databases whose keys have been asked for
     bool running, in_command;
     int next;
     struct connection *connection;
@@ -268,16 +269,82 @@ static void run_transaction(struct transaction *t, void *context) {
     }
 }
 
-static void start_transaction(struct connection *conn, struct multi *m) {
+/** The transaction that executes the block; it has still to begin. */
+static struct transaction *make_transaction(struct connection *conn, struct multi *m) {
     struct transaction *t = transaction_new(conn, m->write, conn->db, run_transaction, m);
     if (m->everything || m->many_dbs) {
         transaction_add_whole(t, connection_is_node(conn) ? conn->shard->id : UINT32_MAX);
-    } else {
-        for (uint32_t i = 0; i < m->key_count; i++) transaction_add_key(t, m->keys[i].text, true);
-        for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
-            transaction_add_key(t, m->watches->keys[i].key.text, false);
+        return t;
     }
-    transaction_start(t);
+    for (uint32_t i = 0; i < m->key_count; i++) transaction_add_key(t, m->keys[i].text, true);
+    for (uint32_t i = 0; m->watches && i < m->watches->count; i++)
+        transaction_add_key(t, m->watches->keys[i].key.text, false);
+    return t;
+}
+
+// ---- whole shards during a snapshot ------------------------------------------------------------
+// A block over whole shards asks for no keys, and would have a large value that it changes written
+// at once. So what it changes, as far as that can be told, is asked for before, one database after
+// the other, as by other transactions: what is large is then written in steps. A snapshot that
+// begins in between finds the block ahead of it, or does write at once.
+
+struct changed {
+    uint32_t db;           // the database in hand, or the lowest from it on that was found
+    bool found;            // there is one
+    struct transaction *t; // NULL: look for the lowest
+};
+
+static void take_changed(struct changed *changed, uint32_t from, uint32_t db, struct slice key) {
+    if (changed->t) {
+        if (db == changed->db) transaction_add_key(changed->t, key, false);
+    } else if (db >= from && (!changed->found || db < changed->db)) {
+        changed->db = db;
+        changed->found = true;
+    }
+}
+
+static void each_changed(const struct multi *m, struct changed *changed, uint32_t from) {
+    const struct connection *conn = m->connection;
+    uint32_t db = conn->db;
+    for (int i = 0; i < m->count; i++) {
+        const struct queued *q = &m->commands[i];
+        int64_t number;
+        if (strcmp(q->spec->name, "select") == 0 && num_parse_i64(q->argv[1], &number) &&
+            number >= 0 && number < conn->shard->keyspace->ndbs)
+            db = (uint32_t)number;
+        if (!(q->spec->flags & COMMAND_WRITE)) continue;
+        struct key_list keys;
+        key_list_init(&keys, q->spec, q->argc, q->argv);
+        for (int k = 0; k < keys.count; k++)
+            take_changed(changed, from, db, q->argv[keys.at[k].arg]);
+        key_list_fini(&keys);
+    }
+}
+
+static struct transaction *make_next(struct multi *m);
+
+static void run_prepared(struct transaction *t, void *context) {
+    struct multi *m = context;
+    transaction_end(t);
+    transaction_begin(make_next(m));
+}
+
+/** The transaction that asks for what is changed in the next database; in the end the block's. */
+static struct transaction *make_next(struct multi *m) {
+    struct changed changed = {.found = false};
+    each_changed(m, &changed, m->prepared);
+    if (!changed.found) return make_transaction(m->connection, m);
+    m->prepared = changed.db + 1;
+    changed.t = transaction_new(m->connection, true, changed.db, run_prepared, m);
+    each_changed(m, &changed, 0);
+    return changed.t;
+}
+
+static void start_transaction(struct connection *conn, struct multi *m) {
+    struct snapshot_progress progress;
+    bool prepare = (m->everything || m->many_dbs) && m->write &&
+                   snapshot_walk_progress(conn->shard->fleet, &progress);
+    transaction_start(prepare ? make_next(m) : make_transaction(conn, m));
 }
 
 /** Sends the block to the one shard that owns all its keys. */
@@ -379,7 +446,8 @@ void session_exec(struct session_call *call) {
     bool alone = s->fleet->nshards == 1;
     uint32_t shard = alone ? s->id : common_shard(s, m);
     // One shard alone has everything in reach, unless a transaction has some of its keys.
-    bool everywhere = alone ? m->everything && s->intents.parts > 0
+    bool everywhere = alone ? (m->everything && s->intents.parts > 0) ||
+                                  (unlikely(s->share != NULL) && m->write && m->many_dbs)
                             : m->everything || (m->many_dbs && shard != SHARD_ANY);
     bool elsewhere = shard != s->id && shard != SHARD_ANY;
     uint64_t hash;

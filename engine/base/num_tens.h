@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The powers of ten that 64 bits hold, for num.c and num_double.c: each has them beside its code.
+// The powers of ten that 64 bits hold, for the reading and writing of numbers. Private to num.c and
+// num_double.c, each of which has them beside its code. A constant; any thread. Invariant: number i
+// is ten to the power of i.
 #ifndef TORC_ENGINE_BASE_NUM_TENS_H
 #define TORC_ENGINE_BASE_NUM_TENS_H
 
