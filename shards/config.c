@@ -15,6 +15,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/num.h"
+#include "engine/keyspace/events.h"
 #include "shards/config_rows.h"
 
 #define HZ_MIN 1
@@ -39,7 +40,8 @@ static void *field(const struct config *c, const struct config__row *row) {
 
 static bool holds_string(const struct config__row *row) {
     if ((row->flags & CONFIG__INERT) != 0) return false;
-    return row->kind == CONFIG__STRING || row->kind == CONFIG__DIR || row->kind == CONFIG__WORDS;
+    return row->kind == CONFIG__STRING || row->kind == CONFIG__DIR || row->kind == CONFIG__EVENTS ||
+           row->kind == CONFIG__WORDS;
 }
 
 static void set_string(char **at, struct slice text) {
@@ -197,6 +199,14 @@ static bool normalize_words(const struct config__row *row, const struct slice *w
     return true;
 }
 
+static bool normalize_events(struct slice word, struct buf *text, struct buf *error) {
+    uint32_t classes;
+    if (!event_classes(word, &classes))
+        return fail(error, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+    event_classes_text(classes, text);
+    return true;
+}
+
 bool config__normalize(const struct config__row *row, const struct slice *words, size_t count,
                        struct buf *text, struct buf *error) {
     if ((row->flags & CONFIG__MULTI) == 0 && count != 1) {
@@ -237,6 +247,7 @@ bool config__normalize(const struct config__row *row, const struct slice *words,
     case CONFIG__DIR: return parse_directory(words[0], text, error);
     case CONFIG__BIND: return parse_bind(words, count, text, error);
     case CONFIG__OUTPUT_LIMIT: join(words, count, text); return true;
+    case CONFIG__EVENTS: return normalize_events(words[0], text, error);
     case CONFIG__WORDS: return normalize_words(row, words, count, text, error);
     }
     ASSERT(!"a row of unknown kind");
@@ -280,6 +291,7 @@ static void store_normal(struct config *c, const struct config__row *row, struct
     case CONFIG__ENUM: *(int *)field(c, row) = parse_enum(row, text, NULL); break;
     case CONFIG__STRING:
     case CONFIG__DIR:
+    case CONFIG__EVENTS:
     case CONFIG__WORDS: set_string(field(c, row), text); break;
     default: ok = false; break;
     }
@@ -326,6 +338,7 @@ void config__print(const struct config *c, const struct config__row *row, struct
     case CONFIG__ENUM: buf_append_text(out, row->words[*(int *)field(c, row)]); break;
     case CONFIG__STRING:
     case CONFIG__DIR:
+    case CONFIG__EVENTS:
     case CONFIG__WORDS: buf_append_text(out, *(char **)field(c, row)); break;
     case CONFIG__BIND:
         for (int i = 0; i < c->bind_count; i++) {

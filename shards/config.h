@@ -60,7 +60,8 @@ struct config {
     int loglevel;           // enum log_level
     bool always_show_logo;
     int64_t hz;
-    int64_t maxmemory;    // bytes; 0: no limit
+    int64_t maxmemory;            // bytes; 0: no limit
+    char *notify_keyspace_events; // letters: events.h
     int maxmemory_policy; // enum config_maxmemory_policy (decides LRU or LFU access information)
     int64_t maxmemory_samples, maxmemory_eviction_tenacity;
     int64_t lfu_log_factor, lfu_decay_time;

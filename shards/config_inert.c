@@ -75,16 +75,6 @@ static bool check_append_name(const struct slice *words, size_t count, struct bu
     return fail(error, words[0].n == 0 ? "the name can't be empty" : "the name can't be a path");
 }
 
-static bool check_events(const struct slice *words, size_t count, struct buf *error) {
-    ASSERT(count == 1);
-    for (size_t i = 0; i < words[0].n; i++) {
-        if (memchr("Ag$lshzxeKEtmdn", words[0].p[i], 15) == NULL) {
-            return fail(error, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
-        }
-    }
-    return true;
-}
-
 #define NO_FILES           "torc writes no append-only file"
 #define NO_REPLICATION     "torc does not replicate"
 #define NO_CLUSTER         "torc is no node of a Redis Cluster; see shard-ports"
@@ -257,8 +247,6 @@ static const struct config__row rows[] = {
     INERT(NUMBER, "tls-session-cache-timeout", "300", 0, NO_TLS, RANGE(0, INT32_MAX)),
     INERT(NUMBER, "busy-reply-threshold", "5000", 0, "torc runs no scripts",
           .alias = "lua-time-limit", RANGE(0, INT64_MAX)),
-    INERT(STRING, "notify-keyspace-events", "", 0, "torc sends no keyspace events",
-          .check = check_events),
     INERT(NUMBER, "slowlog-log-slower-than", "-1", 0, "torc keeps no slow log",
           RANGE(-1, INT64_MAX)),
     INERT(NUMBER, "slowlog-max-len", "128", 0, "torc keeps no slow log", RANGE(0, INT64_MAX)),

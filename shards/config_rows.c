@@ -220,6 +220,10 @@ static const struct config__row rows[] = {
           "most bytes of a stream's node; 0: no limit", RANGE(0, INT64_MAX)),
     ACTED(NUMBER, "stream-node-max-entries", "100", 0, limits.stream_node_max_entries,
           "most entries of a stream's node; 0: no limit", RANGE(0, INT64_MAX)),
+    ACTED(
+        EVENTS, "notify-keyspace-events", "", 0, notify_keyspace_events,
+        "which events are published: K by key, E by event, of the classes g $ l s h z x e t d n m; "
+        "A: all but n and m; empty: none"),
     ACTED(NUMBER, "key-load-delay", "0", CONFIG__HIDDEN, key_load_delay,
           "for tests: microseconds to wait for each key that is loaded; negative: for one "
           "microsecond, at one key in so many",

@@ -25,6 +25,7 @@ enum config__kind {
     CONFIG__DIR,          // an existing directory, kept as an absolute path
     CONFIG__BIND,         // several addresses
     CONFIG__OUTPUT_LIMIT, // class, hard, soft, seconds; repeated
+    CONFIG__EVENTS,       // letters of event classes (events.h); the field is a char *
     CONFIG__WORDS,        // several words that only row->check understands; the field is a char *
 };
 

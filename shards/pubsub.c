@@ -76,6 +76,7 @@ void pubsub_fini(struct shard *s) {
     mem_free(ps->matched);
     mem_free(ps->paced);
     buf_free(&ps->head);
+    buf_free(&ps->channel);
     mem_free(ps);
     s->pubsub = NULL;
 }
@@ -175,13 +176,21 @@ static uint64_t weight_of(const struct pubsub_message *m, uint32_t receivers) {
     return receivers * (1 + bytes / WEIGHT_STEP);
 }
 
-static bool has_room(const struct targets *t) {
+/** A shard that has too much news to take more; UINT32_MAX: there is none. */
+static uint32_t without_room(const struct targets *t) {
     const struct shard_face *faces = t->shard->fleet->faces;
     for (uint32_t i = 0; i < t->count; i++)
         if (atomic_load_explicit(&faces[t->v[i].shard].news_weight, memory_order_relaxed) >=
             t->shard->fleet->news_room)
-            return false;
-    return true;
+            return t->v[i].shard;
+    return UINT32_MAX;
+}
+
+/** What has to be published now is; but no new command is started until there is room again. */
+static void wait_for(struct shard *s, uint32_t crowded) {
+    if (crowded == s->id) return; // it delivers before the pass is over
+    s->crowded = crowded;
+    s->gates |= GATE_OUTBOX;
 }
 
 /** The message with its links and its own copy of the patterns' texts, in one block. */
@@ -238,7 +247,11 @@ int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_messag
     if (l) add_targets(&t, l);
     if (m->kind == PUBSUB_CHANNEL)
         pubsub_patterns_match(&registry->patterns, m->channel, add_match, &t);
-    if (!force && !has_room(&t)) return PUBSUB_NO_ROOM;
+    uint32_t crowded = without_room(&t);
+    if (unlikely(crowded != UINT32_MAX)) {
+        if (!force) return PUBSUB_NO_ROOM;
+        wait_for(s, crowded);
+    }
     int64_t receivers = 0;
     for (uint32_t i = 0; i < t.count; i++) receivers += t.v[i].subscribers;
     if (t.count > 0) send_to_all(&t, m);

@@ -65,7 +65,8 @@ struct pubsub {
     uint64_t touched[SHARD_MAX / 64]; // who was given news in this pass
     struct pubsub_pattern **matched;  // by the message in hand
     uint32_t matched_count, matched_room;
-    struct buf head; // of the pattern message in hand
+    struct buf head;    // of the pattern message in hand
+    struct buf channel; // of the event in hand: notify.c
     // Receivers whose messages wait to be sent, together with those that come soon: see pubsub.c.
     struct connection **paced;
     uint32_t paced_count, paced_room;
@@ -135,9 +136,9 @@ void pubsub_leave(struct connection *conn);
 /** The frame of a message, as subscribers get it behind the first byte. */
 struct blob *pubsub_frame(const struct pubsub_message *m);
 /**
- * Publishes; the caller is in the home shard. Returns the number of receivers, or PUBSUB_NO_ROOM,
- * when it has not been published. `force`: whether there is room or not. Takes the frame unless
- * there was no room.
+ * Publishes; the caller is in the home shard, or in a home of a channel that is everywhere. Returns
+ * the number of receivers, or PUBSUB_NO_ROOM, when it has not been published. `force`: whether
+ * there is room or not. Takes the frame unless there was no room.
  */
 int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_message *m, bool force);
 

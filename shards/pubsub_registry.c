@@ -71,6 +71,7 @@ void pubsub_registry_add(struct pubsub_registry *r, enum pubsub_kind kind, struc
         if (text.n > 0) memcpy(c->text, text.p, text.n);
         pubsub_listeners_init(&c->listeners);
         hashtable_add_hashed(table, c, hash);
+        r->everywhere += pubsub_is_everywhere(kind, text);
     }
     pubsub_listeners_add(&c->listeners, shard);
 }
@@ -87,6 +88,7 @@ void pubsub_registry_drop(struct pubsub_registry *r, enum pubsub_kind kind, stru
     pubsub_listeners_drop(&c->listeners, shard);
     if (c->listeners.count > 0) return;
     hashtable_remove(table, text);
+    r->everywhere -= pubsub_is_everywhere(kind, text);
     release_channel(c);
 }
 

@@ -18,8 +18,18 @@ struct pubsub_channel {
     char text[];
 };
 
+/**
+ * Whether all shards are homes: of patterns, and of the channels of keyspace events, which are
+ * published where they happen.
+ */
+static inline bool pubsub_is_everywhere(enum pubsub_kind kind, struct slice text) {
+    return kind == PUBSUB_PATTERN ||
+           (kind == PUBSUB_CHANNEL && text.n > 5 && memcmp(text.p, "__key", 5) == 0);
+}
+
 struct pubsub_registry {
     struct hashtable channels, shard_channels; // of struct pubsub_channel
+    uint64_t everywhere;                       // of the channels: those that all shards have
     struct pubsub_patterns patterns;
 };
 

@@ -71,6 +71,10 @@ static void work_free(struct pubsub_work *w) {
     mem_free(w);
 }
 
+static bool topic_is_everywhere(const struct pubsub_topic *topic) {
+    return pubsub_is_everywhere(topic->kind, pubsub_topic_text(topic));
+}
+
 // ---- ending ------------------------------------------------------------------------------------
 
 static struct pubsub_client *client_of(struct connection *conn) {
@@ -212,7 +216,7 @@ void pubsub__leg_back(struct shard *s, struct pubsub_news *news) {
     for (uint32_t i = 0; i < leg->count; i++) {
         if (w->what == WORK_SUBSCRIBE)
             pubsub_table_seat(leg->v[i]);
-        else if (leg->v[i]->topic->kind != PUBSUB_PATTERN) // patterns have more homes
+        else if (!topic_is_everywhere(leg->v[i]->topic)) // or it has more homes
             pubsub_table_unseat(leg->v[i]);
     }
     mem_free(leg);
@@ -224,22 +228,22 @@ void pubsub__leg_back(struct shard *s, struct pubsub_news *news) {
     }
 }
 
-/** The legs of a change: one to each home of a channel; to all shards, when there are patterns. */
+/** The legs of a change: one to each home of a channel; to all shards for what is everywhere. */
 static void start_legs(struct pubsub_work *w) {
     struct shard *s = w->home;
     uint32_t n = s->fleet->nshards;
     uint32_t *counts = mem_calloc(n * sizeof *counts);
     struct pubsub_leg **legs = mem_calloc(n * sizeof(struct pubsub_leg *));
-    uint32_t patterns = 0;
+    uint32_t everywhere = 0;
     for (uint32_t i = 0; i < w->changed_count; i++) {
         const struct pubsub_topic *topic = w->changed[i]->topic;
-        if (topic->kind == PUBSUB_PATTERN)
-            patterns++;
+        if (topic_is_everywhere(topic))
+            everywhere++;
         else
             counts[pubsub_home(s, pubsub_topic_text(topic))]++;
     }
     for (uint32_t shard = 0; shard < n; shard++) {
-        uint32_t count = counts[shard] + patterns;
+        uint32_t count = counts[shard] + everywhere;
         if (count == 0) continue;
         legs[shard] =
             mem_alloc(sizeof(struct pubsub_leg) + count * sizeof(struct pubsub_subscription *));
@@ -248,9 +252,9 @@ static void start_legs(struct pubsub_work *w) {
     }
     for (uint32_t i = 0; i < w->changed_count; i++) {
         struct pubsub_subscription *sub = w->changed[i];
-        bool everywhere = sub->topic->kind == PUBSUB_PATTERN;
-        uint32_t home = everywhere ? 0 : pubsub_home(s, pubsub_topic_text(sub->topic));
-        for (uint32_t shard = home; shard < (everywhere ? n : home + 1); shard++)
+        bool all = topic_is_everywhere(sub->topic);
+        uint32_t home = all ? 0 : pubsub_home(s, pubsub_topic_text(sub->topic));
+        for (uint32_t shard = home; shard < (all ? n : home + 1); shard++)
             legs[shard]->v[legs[shard]->count++] = sub;
     }
     // They come back through the news, so nothing ends before all are on their way.

@@ -90,7 +90,8 @@ static void run_info(struct shard *s, struct fanout_leg *leg) {
     }
     snapshot_clients(s, snap);
     const struct pubsub_registry *registry = &s->pubsub->registry;
-    snap->channels = registry->channels.count;
+    // What all shards have is counted by one of them.
+    snap->channels = registry->channels.count - (s->id == 0 ? 0 : registry->everywhere);
     snap->shard_channels = registry->shard_channels.count;
     snap->patterns = pubsub_patterns_count(&registry->patterns);
     snap->bytes_in = s->io->bytes_in - s->stats.start_bytes_in;

@@ -62,6 +62,7 @@ static void run_channels(struct shard *s, struct fanout_leg *leg) {
     hashtable_iterate(&it, pubsub_registry_channels(&s->pubsub->registry, wanted->kind));
     for (const struct pubsub_channel *c; (c = hashtable_next(&it)) != NULL;) {
         struct slice name = slice_of(c->text, c->length);
+        if (pubsub_home(s, name) != s->id) continue; // it is everywhere, and told by another
         if (wanted->filtered && !glob_match(slice_of(wanted->pattern, wanted->length), name, false))
             continue;
         reply_bulk_slice(&r, name);

@@ -25,6 +25,7 @@
 #include "shards/migrate.h"
 #include "shards/multi.h"
 #include "shards/notes.h"
+#include "shards/notify.h"
 #include "shards/pubsub.h"
 #include "shards/pubsub_work.h"
 #include "shards/request.h"
@@ -126,6 +127,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     intents_init(&s->intents);
     pubsub_init(s);
     statistics_init(&s->stats);
+    s->crowded = UINT32_MAX;
     shard_use_config(s, config);
     fleet->shards[id] = s;
     fleet->keyspaces[id] = s->keyspace;
@@ -174,6 +176,7 @@ void shard_use_config(struct shard *s, struct config *config) {
     };
     if (plain_min > 0) s->settings.limits.list_plain_min = plain_min;
     eviction_configure(s);
+    notify_configure(s);
     if (s->id == 0) snapshots_configure(s);
 }
 
@@ -318,6 +321,7 @@ static void flush_messages(struct shard *s) {
         }
         full |= o->len > 0;
     }
+    full |= notify_is_crowded(s);
     s->gates = (s->gates & ~(uint32_t)GATE_OUTBOX) | (full ? GATE_OUTBOX : 0);
     if (!published && !s->progressed && !s->pubsub->touched_any) return;
     // Pairs with the fence in shard_sleep_begin: either we see that the peer sleeps, or it sees
@@ -518,7 +522,7 @@ static __attribute__((noinline)) void tick(struct shard *s) {
 }
 
 static void expire(struct shard *s, bool busy) {
-    if (!s->expire_pending || s->intents.lent || s->loading) return;
+    if (!s->expire_pending || s->intents.lent || s->loading || (s->gates & GATE_OUTBOX)) return;
     s->expire_pending = keyspace_expire_step(s->keyspace, s->now_ms,
                                              busy ? EXPIRE_BUDGET_BUSY : EXPIRE_BUDGET_IDLE);
 }

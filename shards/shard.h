@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "engine/commands/command.h"
+#include "engine/keyspace/events.h"
 #include "net/io.h"
 #include "net/resp_parser.h"
 #include "shards/config.h"
@@ -144,8 +145,10 @@ struct shard {
     uint64_t config_version;         // of it: CONFIG SET never goes back to an older one
     struct engine_settings settings; // what the engine needs of it
     struct keyspace *keyspace;
-    struct view view, frozen; // of the own keyspace: see shard_view
-    struct view everywhere;   // of all keyspaces: for those who are in
+    struct view view, frozen;      // of the own keyspace: see shard_view
+    struct view everywhere;        // of all keyspaces: for those who are in
+    struct event_sink events;      // keyspace events go here (notify.h) ...
+    const struct event_sink *sink; // ... if anybody wants any; NULL
     struct shard_eviction eviction;
     struct intents intents;
     struct snapshot_share *share; // of the snapshot that is being written; NULL: none
@@ -183,6 +186,7 @@ struct shard {
     uint64_t loads;          // of the fleet's, those it knows of
     uint64_t shown_dirty;    // the keyspace's change counter when the face's `keys` was set
     bool active_expire;      // DEBUG SET-ACTIVE-EXPIRE
+    uint32_t crowded;        // a shard that has too many of our events to take; UINT32_MAX: none
     bool expire_pending;     // the last expiry step left something due
     bool collecting;         // memory that other threads have freed is waiting to be taken back
     bool stopping;

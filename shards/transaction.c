@@ -314,7 +314,10 @@ void transaction_part_arrive(struct shard *s, struct part *part) {
 void transaction_part_return(struct shard *s, struct part *part) {
     ASSERT(part->state == PART_GRANTED && part->shard == s->id);
     take_back_keys(s, part);
-    if (unlikely(part->whole)) snapshot_walk_adopt(s);
+    if (unlikely(part->whole)) {
+        s->keyspace->events = s->sink;
+        snapshot_walk_adopt(s);
+    }
     intents_release(&s->intents, part);
     mem_free(part);
 }
@@ -352,6 +355,7 @@ static void fill_private(struct transaction *t) {
     t->private->hooks.modified = on_private_modified;
     t->private->hooks.free_later = lazyfree_entry;
     t->private->marks = t->write ? ENTRY_PARTS : 0;
+    t->private->events = s->sink;
     struct db *db = &t->private->dbs[t->db];
     for (uint32_t i = 0; i < t->wanted_count; i++)
         if (t->places[i]->entry) db_attach(db, t->places[i]->key, t->places[i]->entry);
@@ -400,9 +404,13 @@ static void run(struct transaction *t) {
         t->view.frozen = !t->write;
     } else if (t->part_count == 1) {
         t->view.only = t->parts[0]->keyspace;
+        t->view.only->events = s->sink;
     } else {
         t->by_shard = mem_alloc(t->part_count * sizeof *t->by_shard);
-        for (uint32_t i = 0; i < t->part_count; i++) t->by_shard[i] = t->parts[i]->keyspace;
+        for (uint32_t i = 0; i < t->part_count; i++) {
+            t->by_shard[i] = t->parts[i]->keyspace;
+            t->by_shard[i]->events = s->sink;
+        }
         t->view.by_shard = t->by_shard;
     }
     t->run(t, t->context);

@@ -77,6 +77,7 @@ static bool enter(struct shard *s, uint32_t to) {
         relax();
     }
     s->visited[to] = true;
+    s->fleet->keyspaces[to]->events = s->sink;
     s->visits[s->visited_count++] = to;
     return true;
 }
@@ -84,6 +85,7 @@ static bool enter(struct shard *s, uint32_t to) {
 static void leave(struct shard *s, uint32_t to) {
     _Atomic uint32_t *door = &s->fleet->faces[to].door;
     s->visited[to] = false;
+    s->fleet->keyspaces[to]->events = s->fleet->shards[to]->sink;
     // Its owner may sleep on, and whoever asks what can be evicted must see what came now.
     if (unlikely(s->eviction.limit != 0)) eviction_show(s->fleet->shards[to]);
     if (likely(move(door, DOOR_VISITED, DOOR_OPEN))) return;

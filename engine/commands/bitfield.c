@@ -221,6 +221,7 @@ static void run_writing(struct cmd *c, const struct program *program) {
         return;
     }
     db_modified(f.db, f.key);
+    db_event(f.db, EVENT_STRING, "setbit", f.key.text);
     f.db->keyspace->stats.dirty += changes - 1; // one is counted there, Redis counts each
 }
 

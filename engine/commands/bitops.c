@@ -47,6 +47,7 @@ uint8_t *bit__open(struct cmd *c, struct found *f, uint64_t last, bool *grew) {
         e = entry_new_raw(f->key.text, last + 1, ENTRY_NO_EXPIRE);
         entry_set_access(e, cmd_new_access(c));
         db_attach(f->db, f->key, e);
+        db_event(f->db, EVENT_NEW, "new", f->key.text);
     } else if (*grew || !entry_string_is_writable(e)) {
         // Taken out and put back, because that signals nothing: Redis makes the value writable also
         // when no bit changes in the end, and watchers do not hear of it.
@@ -72,6 +73,7 @@ void bit_setbit(struct cmd *c) {
     if (grew || old != on) {
         *byte = (uint8_t)((*byte & ~(1u << shift)) | (unsigned)on << shift);
         db_modified(f.db, f.key);
+        db_event(f.db, EVENT_STRING, "setbit", f.key.text);
     }
     reply_int(c->reply, old);
 }
@@ -329,8 +331,10 @@ static void store_result(struct cmd *c, enum bit_operation op, const struct sour
     struct found f = cmd_write(c, 2);
     if (e != NULL) {
         db_put(f.db, f.key, f.ref, e);
+        db_event(f.db, EVENT_STRING, "set", f.key.text);
     } else if (f.ref.entry != NULL) {
         db_delete(f.db, f.key, f.ref);
+        db_event(f.db, EVENT_GENERIC, "del", f.key.text);
     }
     reply_int(c->reply, (int64_t)from->longest);
 }

@@ -164,6 +164,7 @@ __attribute__((noinline)) void cmd__read(struct cmd *c, int arg, struct found *f
     find_arg(c, f, arg);
     if (f->ref.entry == NULL) {
         f->db->keyspace->stats.misses++;
+        db_event(f->db, EVENT_KEY_MISS, "keymiss", f->key.text);
         return;
     }
     f->db->keyspace->stats.hits++;

@@ -22,13 +22,6 @@ bool collection_read(struct cmd *c, int arg, enum entry_type type, struct value 
     return true;
 }
 
-struct value collection_find(struct cmd *c, struct slice key, enum entry_type *type) {
-    struct found f = cmd_find_at(c, key, c->db);
-    *type = f.ref.entry != NULL ? entry_type(f.ref.entry) : ENTRY_TYPES;
-    if (f.ref.entry == NULL || *type == ENTRY_STRING) return (struct value){0};
-    return entry_value(f.ref.entry);
-}
-
 struct random *collection_random(const struct cmd *c, int arg, struct random *own) {
     struct random *shared = &cmd_db(c, c->argv[arg])->keyspace->random;
     if (!c->view->frozen) return shared;
@@ -53,6 +46,7 @@ bool collection_draws_too_much(struct cmd *c, size_t start, uint64_t count) {
 bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch) {
     ASSERT(type != ENTRY_STRING && !c->view->frozen);
     ch->c = c;
+    ch->type = type;
     cmd__write(c, arg, &ch->f);
     if (unlikely(cmd_wrong_type(c, &ch->f, type))) return false;
     ch->v = value_of(&ch->f);
@@ -63,23 +57,37 @@ bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch
 /** The length of a value that decides whether it may stay: streams may be empty. */
 static bool is_empty(struct value v) { return v.encoding != ENC_STREAM && value_length(v) == 0; }
 
-static void insert(struct change *ch) {
-    if (ch->v.encoding == 0) return;
+/** The value as a new entry; false: there is none, or nothing in it. */
+static bool insert(struct change *ch) {
+    if (ch->v.encoding == 0) return false;
     if (is_empty(ch->v)) {
         value_free(ch->v);
-        return;
+        return false;
     }
     struct entry *e = entry_new_value(ch->f.key.text, ch->v, ENTRY_NO_EXPIRE);
     entry_set_access(e, cmd_new_access(ch->c));
     db_insert(ch->f.db, ch->f.key, e);
+    return true;
 }
 
-void change_close(struct change *ch, uint64_t dirty) {
+static void say(const struct db *db, enum entry_type type, const char *event, struct slice key) {
+    static const enum event_class classes[ENTRY_TYPES] = {
+        [ENTRY_STRING] = EVENT_STRING, [ENTRY_LIST] = EVENT_LIST, [ENTRY_SET] = EVENT_SET,
+        [ENTRY_HASH] = EVENT_HASH,     [ENTRY_ZSET] = EVENT_ZSET, [ENTRY_STREAM] = EVENT_STREAM};
+    db_event(db, classes[type], event, key);
+}
+
+void change_event(const struct change *ch, const char *event) {
+    say(ch->f.db, ch->type, event, ch->f.key.text);
+}
+
+void change_close(struct change *ch, uint64_t dirty, const char *event) {
     struct entry *e = ch->f.ref.entry;
     struct db *db = ch->f.db;
+    bool told = unlikely(db->keyspace->events != NULL) && dirty > 0 && event != NULL;
     if (dirty > 1) db->keyspace->stats.dirty += dirty - 1; // the key's own change counts as one
     if (e == NULL) {
-        insert(ch);
+        if (insert(ch) && told) change_event(ch, event);
         return;
     }
     entry_set_value(e, ch->v);
@@ -88,27 +96,35 @@ void change_close(struct change *ch, uint64_t dirty) {
     } else if (is_empty(ch->v)) {
         db_account(db, &ch->f.ref, ch->before);
         db_delete(db, ch->f.key, ch->f.ref);
+        if (told) change_event(ch, event);
+        if (told) db_event(db, EVENT_GENERIC, "del", ch->f.key.text);
     } else {
         db_update(db, ch->f.key, &ch->f.ref, e, ch->before);
+        if (told) change_event(ch, event);
     }
 }
 
 void change_close_quietly(struct change *ch, uint64_t dirty) {
     ASSERT(ch->f.ref.entry != NULL);
     ch->f.db->keyspace->stats.dirty += dirty;
-    change_close(ch, 0);
+    change_close(ch, 0, NULL);
 }
 
-bool collection_store(struct cmd *c, int arg, struct value v) {
+bool collection_store(struct cmd *c, int arg, struct value v, const char *event) {
     struct found f = cmd_write(c, arg);
     if (v.encoding == 0 || is_empty(v)) {
         if (v.encoding != 0) value_free(v);
-        if (f.ref.entry != NULL) db_delete(f.db, f.key, f.ref);
+        if (f.ref.entry != NULL) {
+            db_delete(f.db, f.key, f.ref);
+            db_event(f.db, EVENT_GENERIC, "del", f.key.text);
+        }
         return false;
     }
     struct entry *e = entry_new_value(f.key.text, v, ENTRY_NO_EXPIRE);
     entry_set_access(e, cmd_new_access(c));
+    enum entry_type type = entry_type(e);
     db_put(f.db, f.key, f.ref, e);
+    say(f.db, type, event, f.key.text);
     return true;
 }
 

@@ -17,8 +17,6 @@
  * written. *v has encoding 0 when the key is absent. Do not change *v.
  */
 bool collection_read(struct cmd *c, int arg, enum entry_type type, struct value *v);
-/** The same for a key by its text (SORT's and ZUNIONSTORE's keys, for instance), any type. */
-struct value collection_find(struct cmd *c, struct slice key, enum entry_type *type);
 
 /** What stands at an element, as a bulk string. */
 static inline void collection_reply_item(struct reply *r, const struct listpack_item *item) {
@@ -44,6 +42,7 @@ bool collection_draws_too_much(struct cmd *c, size_t start, uint64_t count);
 /** A collection that is being changed. */
 struct change {
     struct cmd *c;
+    enum entry_type type;
     struct found f;
     struct value v; // the value: change it in place; encoding 0: the key is absent, make one here
     size_t before;  // memory of the entry before the change
@@ -54,9 +53,10 @@ bool change_open(struct cmd *c, int arg, enum entry_type type, struct change *ch
  * Ends a change: stores the value that was made, keeps the account, tells who watches, deletes the
  * key when the value's length is 0 (a stream stays). `dirty`: how many changes Redis would count;
  * 0: nothing was changed (a fresh value of length 0 is freed, the account is kept right all the
- * same).
+ * same). `event`: what has happened, in the class of the value's type, if anything has; NULL: that
+ * is said elsewhere, also when the key is deleted.
  */
-void change_close(struct change *ch, uint64_t dirty);
+void change_close(struct change *ch, uint64_t dirty, const char *event);
 
 /**
  * The same for a change that Redis does not tell those of who watch or wait for the key
@@ -64,11 +64,14 @@ void change_close(struct change *ch, uint64_t dirty);
  */
 void change_close_quietly(struct change *ch, uint64_t dirty);
 
+/** Says that this has happened to the key of a change, in the class of the value's type. */
+void change_event(const struct change *ch, const char *event);
+
 /**
  * STORE forms: the key at `arg` gets exactly this value (ownership passes), without an expiry,
  * whatever it held; an empty value deletes the key. Returns whether the key exists afterwards.
  */
-bool collection_store(struct cmd *c, int arg, struct value v);
+bool collection_store(struct cmd *c, int arg, struct value v, const char *event);
 
 // ---- effects -----------------------------------------------------------------------------------
 // What has to be replayed to make the same change elsewhere (DESIGN: writes leave a trace). A

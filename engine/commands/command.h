@@ -15,6 +15,7 @@
 #include "engine/base/reply.h"
 #include "engine/base/slice.h"
 #include "engine/keyspace/entry.h"
+#include "engine/keyspace/events.h"
 #include "engine/keyspace/keyspace.h"
 #include "engine/types/value.h"
 

@@ -136,7 +136,7 @@ void geo_geoadd(struct cmd *c) {
             tzset_expect(&ch.v, (size_t)a.places, limits);
         else
             ch.v = tzset_new_for((size_t)a.places, c->argv[a.first + 2].n, limits);
-        change_close(&ch, set_scores(c, &a, &ch.v));
+        change_close(&ch, set_scores(c, &a, &ch.v), "zadd");
     }
     if (a.scores != a.few) mem_free(a.scores);
 }

@@ -326,7 +326,8 @@ static void store_matches(struct cmd *c, const struct query *q, const struct mat
         *score = q->distances ? at[i].distance / q->shape.unit : at[i].score;
     }
     tzset_gather_end(&v, &c->settings->limits);
-    collection_store(c, q->store, v);
+    collection_store(c, q->store, v,
+                     q->form == FORM_SEARCH_STORE ? "geosearchstore" : "georadiusstore");
     if (n > 1) cmd_db(c, c->argv[q->store])->keyspace->stats.dirty += n - 1;
     reply_int(c->reply, (int64_t)n);
 }
@@ -336,7 +337,7 @@ static void answer_without_set(struct cmd *c, const struct query *q) {
         reply_array(c->reply, 0);
         return;
     }
-    collection_store(c, q->store, (struct value){0});
+    collection_store(c, q->store, (struct value){0}, NULL);
     reply_int(c->reply, 0);
 }
 

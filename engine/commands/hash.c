@@ -21,7 +21,7 @@ void hash__drop(struct hash_change *h, struct slice field) {
     h->ch.f.db->keyspace->stats.expired_fields++;
     h->dropped++;
     if (value_length(h->ch.v) > 0) return;
-    change_close(&h->ch, 1);
+    change_close(&h->ch, 1, "hexpired");
     bool is_hash = change_open(c, 1, ENTRY_HASH, &h->ch);
     ASSERT(is_hash && !hash__exists(h));
 }
@@ -34,10 +34,12 @@ void hash__prepare(struct hash_change *h, const struct slice *texts, int n) {
         h->ch.v = thash_new_for(texts, (size_t)n, limits);
 }
 
-void hash__close(struct hash_change *h, uint64_t dirty) {
+void hash__close(struct hash_change *h, uint64_t dirty, const char *event) {
     struct cmd *c = h->ch.c;
     if (h->dropped != 0 && dirty != 0 && !h->said) cmd_effect(c, c->argc, c->argv);
-    change_close(&h->ch, dirty + h->dropped);
+    bool is_same = h->ch.f.ref.entry != NULL; // not begun anew, which has been said
+    if (h->dropped != 0 && dirty != 0 && is_same) change_event(&h->ch, "hexpired");
+    change_close(&h->ch, dirty + h->dropped, dirty != 0 ? event : "hexpired");
 }
 
 static bool set(struct hash_change *h, struct slice field, struct slice value, bool keep_expiry) {
@@ -63,7 +65,7 @@ static int64_t set_all(struct cmd *c) {
             thash_look_ahead(h.ch.v, c->argv + i, (size_t)(c->argc - i), 2);
         created += set(&h, c->argv[i], c->argv[i + 1], false);
     }
-    hash__close(&h, (uint64_t)(c->argc - 2) / 2);
+    hash__close(&h, (uint64_t)(c->argc - 2) / 2, "hset");
     return created;
 }
 
@@ -86,7 +88,7 @@ void hash_hsetnx(struct cmd *c) {
         hash__prepare(&h, c->argv + 2, 2);
         set(&h, c->argv[2], c->argv[3], false);
     }
-    hash__close(&h, absent);
+    hash__close(&h, absent, "hset");
     reply_int(c->reply, absent);
 }
 
@@ -118,11 +120,11 @@ void hash_hincrby(struct cmd *c) {
         error = "ERR increment or decrement would overflow";
     if (error != NULL) {
         reply_error(c->reply, error);
-        hash__close(&h, 0);
+        hash__close(&h, 0, NULL);
         return;
     }
     set_result(&h, slice_of(digits, num_format_i64(digits, value)));
-    hash__close(&h, 1);
+    hash__close(&h, 1, "hincrby");
     reply_int(c->reply, value);
 }
 
@@ -168,13 +170,13 @@ void hash_hincrbyfloat(struct cmd *c) {
         error = "ERR increment would produce NaN or Infinity";
     if (error != NULL) {
         reply_error(c->reply, error);
-        hash__close(&h, 0);
+        hash__close(&h, 0, NULL);
         return;
     }
     struct slice sum = slice_of(digits, num_format_long_double(digits, value));
     set_result(&h, sum);
     say_sum(&h, sum);
-    hash__close(&h, 1);
+    hash__close(&h, 1, "hincrbyfloat");
     reply_bulk_slice(c->reply, sum);
 }
 
@@ -194,6 +196,6 @@ void hash_hdel(struct cmd *c) {
         if (value_length(h.ch.v) == 0) break;
     }
     h.ch.f.db->keyspace->stats.expired_fields += over;
-    if (hash__exists(&h)) hash__close(&h, deleted + over);
+    if (hash__exists(&h)) hash__close(&h, deleted + over, deleted > 0 ? "hdel" : "hexpired");
     reply_int(c->reply, (int64_t)deleted);
 }

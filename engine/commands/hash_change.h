@@ -34,7 +34,10 @@ static inline void hash__drop_expired(struct hash_change *h, struct slice field)
 }
 /** Makes sure that there is a hash, fit for these fields and values (texts in turn). */
 void hash__prepare(struct hash_change *h, const struct slice *texts, int n);
-/** Ends the change; without an effect of its own the command's words are what is replayed. */
-void hash__close(struct hash_change *h, uint64_t dirty);
+/**
+ * Ends the change; without an effect of its own the command's words are what is replayed. `event`
+ * is said if something has changed (`dirty`).
+ */
+void hash__close(struct hash_change *h, uint64_t dirty, const char *event);
 
 #endif

@@ -42,7 +42,7 @@ void hash_hgetdel(struct cmd *c) {
     }
     hash__say_fields(c, "HDEL", -1, &f, &r, REMOVED);
     hash__results_fini(&r);
-    if (hash__exists(&h)) hash__close(&h, deleted);
+    if (hash__exists(&h)) hash__close(&h, deleted, "hdel");
 }
 
 // ---- expiry options ----------------------------------------------------------------------------
@@ -108,7 +108,9 @@ void hash_hgetex(struct cmd *c) {
     hash__say_fields(c, "HDEL", -1, &f, &r, REMOVED);
     hash__say_fields(c, option == PERSIST ? "HPERSIST" : "HPEXPIREAT", at_ms, &f, &r, UPDATED);
     hash__results_fini(&r);
-    if (hash__exists(&h)) hash__close(&h, changes);
+    const char *event = option == PERSIST ? "hpersist" : "hexpire";
+    if ((option & TIMES) && at_ms <= c->now_ms) event = "hdel";
+    if (hash__exists(&h)) hash__close(&h, changes, event);
 }
 
 // ---- HSETEX ------------------------------------------------------------------------------------
@@ -237,14 +239,18 @@ void hash_hsetex(struct cmd *c) {
     if (!parse_setex(c, &s) || !hash__open(c, &h)) return;
     for (int i = s.f.first; i < c->argc; i += 2) hash__drop_expired(&h, c->argv[i]);
     if (!setex_is_met(&h, &s)) {
-        if (hash__exists(&h)) hash__close(&h, 0);
+        if (hash__exists(&h)) hash__close(&h, 0, NULL);
         reply_int(c->reply, 0);
         return;
     }
-    if ((s.option & TIMES) && s.at_ms <= c->now_ms)
+    bool removes = (s.option & TIMES) && s.at_ms <= c->now_ms;
+    if (removes)
         setex_remove(&h, &s);
     else
         setex_store(&h, &s);
-    if (hash__exists(&h)) hash__close(&h, (uint64_t)s.f.count);
+    if (hash__exists(&h)) {
+        hash__close(&h, (uint64_t)s.f.count, removes ? "hdel" : "hset");
+        if (!removes && (s.option & TIMES)) change_event(&h.ch, "hexpire");
+    }
     reply_int(c->reply, 1);
 }

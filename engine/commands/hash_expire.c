@@ -145,7 +145,7 @@ static void expire(struct cmd *c, int64_t base_ms, int64_t unit_ms) {
     hash__say_fields(c, "HPEXPIREAT", at_ms, &f, &r, DONE);
     reply_codes(c, &f, &r);
     hash__results_fini(&r);
-    if (hash__exists(&h)) hash__close(&h, changes);
+    if (hash__exists(&h)) hash__close(&h, changes, at_ms <= c->now_ms ? "hdel" : "hexpire");
 }
 
 void hash_hexpire(struct cmd *c) { expire(c, c->now_ms, 1000); }
@@ -199,5 +199,5 @@ void hash_hpersist(struct cmd *c) {
     hash__say_fields(c, "HPERSIST", -1, &f, &r, DONE);
     reply_codes(c, &f, &r);
     hash__results_fini(&r);
-    if (hash__exists(&h)) hash__close(&h, changes);
+    if (hash__exists(&h)) hash__close(&h, changes, "hpersist");
 }

@@ -79,6 +79,7 @@ static void close_target(struct target *t, uint64_t changes) {
         db_insert(t->f.db, t->f.key, t->e);
     else
         db_update(t->f.db, t->f.key, &t->f.ref, t->e, t->before);
+    db_event(t->f.db, EVENT_STRING, "pfadd", t->f.key.text);
 }
 
 /** What was to be changed has proved to be corrupt, but may have moved on the way. */

@@ -10,13 +10,19 @@
 
 #include "engine/base/assert.h"
 
-struct found keys__look(struct cmd *c, int arg) {
+struct found keys__look_quietly(struct cmd *c, int arg) {
     struct found f = cmd_peek(c, arg);
     struct keyspace_stats *stats = &f.db->keyspace->stats;
     if (f.ref.entry != NULL)
         stats->hits++;
     else
         stats->misses++;
+    return f;
+}
+
+struct found keys__look(struct cmd *c, int arg) {
+    struct found f = keys__look_quietly(c, arg);
+    if (f.ref.entry == NULL) db_event(f.db, EVENT_KEY_MISS, "keymiss", f.key.text);
     return f;
 }
 
@@ -51,6 +57,7 @@ void keys_del(struct cmd *c) {
         struct found f = cmd_peek(c, i);
         if (f.ref.entry == NULL) continue;
         db_delete(f.db, f.key, f.ref);
+        db_event(f.db, EVENT_GENERIC, "del", f.key.text);
         deleted++;
     }
     reply_int(c->reply, deleted);

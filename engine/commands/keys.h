@@ -21,10 +21,11 @@ void keys_flushall(struct cmd *c);
 void keys_swapdb(struct cmd *c);
 
 /**
- * Looks a key up for its name's sake (EXISTS, TYPE, TTL, OBJECT): counts hit or miss, but does not
- * count as a use of the key.
+ * Looks a key up for its name's sake (EXISTS, TYPE, TTL): counts hit or miss, but does not count as
+ * a use of the key. Quietly (OBJECT): a miss is no event.
  */
 struct found keys__look(struct cmd *c, int arg);
+struct found keys__look_quietly(struct cmd *c, int arg);
 /** A database number of this server from an argument; false: the error has been written. */
 bool keys__arg_db(struct cmd *c, int arg, uint32_t *out);
 

@@ -126,12 +126,16 @@ void keys_restore(struct cmd *c) {
     if (e == NULL) return;
     if (!r.expired) {
         entry_set_access(e, access_of(c, &r));
+        bool replaced = f.ref.entry != NULL;
         db_put(f.db, f.key, f.ref, e);
+        if (replaced) db_event(f.db, EVENT_NEW, "new", f.key.text); // as Redis: deleted, then added
+        db_event(f.db, EVENT_GENERIC, "restore", f.key.text);
         say_effect(c, &r);
     } else {
         entry_free(e);
         if (f.ref.entry != NULL) {
             db_delete(f.db, f.key, f.ref);
+            db_event(f.db, EVENT_GENERIC, "del", f.key.text);
             say_effect(c, &r);
         }
     }

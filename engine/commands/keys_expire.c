@@ -79,6 +79,7 @@ static void expire(struct cmd *c, int64_t base_ms, int64_t unit_ms) {
         db_delete(f.db, f.key, f.ref);
     else
         db_set_expire(f.db, f.key, &f.ref, at_ms);
+    db_event(f.db, EVENT_GENERIC, deleted ? "del" : "expire", f.key.text);
     say_expire(c, deleted, at_ms);
     reply_int(c->reply, 1);
 }
@@ -95,6 +96,7 @@ void keys_persist(struct cmd *c) {
         return;
     }
     db_set_expire(f.db, f.key, &f.ref, ENTRY_NO_EXPIRE);
+    db_event(f.db, EVENT_GENERIC, "persist", f.key.text);
     reply_int(c->reply, 1);
 }
 

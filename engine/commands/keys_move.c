@@ -18,6 +18,13 @@ static struct entry *take(struct found *f) {
     return db_detach(f->db, f->key, f->ref);
 }
 
+/** Puts the entry in its new place. What it takes the place of does not count: the key is new. */
+static void put(const struct found *to, struct entry *e) {
+    struct table_ref ref = db_find(to->db, to->key);
+    db_put(to->db, to->key, ref, e);
+    if (ref.entry != NULL) db_event(to->db, EVENT_NEW, "new", to->key.text);
+}
+
 static void rename_key(struct cmd *c, bool only_new) {
     struct found from = cmd_write(c, 1);
     if (from.ref.entry == NULL) {
@@ -35,8 +42,10 @@ static void rename_key(struct cmd *c, bool only_new) {
         uint32_t access = entry_access(e);
         e = entry_rekey(e, to.key.text, entry_expire_ms(e));
         entry_set_access(e, access);
-        db_put(to.db, to.key, db_find(to.db, to.key), e);
+        put(&to, e);
         db_modified(from.db, from.key);
+        db_event(from.db, EVENT_GENERIC, "rename_from", from.key.text);
+        db_event(to.db, EVENT_GENERIC, "rename_to", to.key.text);
     }
     if (only_new)
         reply_int(c->reply, 1);
@@ -87,7 +96,8 @@ void keys_copy(struct cmd *c) {
     // not have.
     struct entry *e = entry_copy(from.ref.entry, to.key.text, entry_expire_ms(from.ref.entry));
     entry_set_access(e, cmd_new_access(c));
-    db_put(to.db, to.key, to.ref, e);
+    put(&to, e);
+    db_event(to.db, EVENT_GENERIC, "copy_to", to.key.text);
     reply_int(c->reply, 1);
 }
 
@@ -110,5 +120,7 @@ void keys_move(struct cmd *c) {
     }
     db_insert(to.db, to.key, take(&from));
     db_modified(from.db, from.key);
+    db_event(from.db, EVENT_GENERIC, "move_from", from.key.text);
+    db_event(to.db, EVENT_GENERIC, "move_to", to.key.text);
     reply_int(c->reply, 1);
 }

@@ -11,7 +11,7 @@
 
 /** Looks up the key of an OBJECT subcommand; false: a null has been written. */
 static bool look(struct cmd *c, struct found *f) {
-    *f = keys__look(c, 2);
+    *f = keys__look_quietly(c, 2);
     if (f->ref.entry != NULL) return true;
     reply_null(c->reply);
     return false;

@@ -30,7 +30,7 @@ void list__pop_one(struct change *ch, bool front) {
     tlist_end(&it);
     tlist_delete(&ch->v, front ? 0 : tlist_length(ch->v) - 1, 1);
     tlist_has_shrunk(&ch->v, list__limits(ch->c));
-    change_close(ch, 1);
+    change_close(ch, 1, front ? "lpop" : "rpop");
 }
 
 uint64_t list__pop_many(struct change *ch, bool front, uint64_t count) {
@@ -39,7 +39,7 @@ uint64_t list__pop_many(struct change *ch, bool front, uint64_t count) {
     list__reply_range(ch->c, ch->v, front ? 0 : -1, count, !front);
     tlist_delete(&ch->v, front ? 0 : length - count, count);
     tlist_has_shrunk(&ch->v, list__limits(ch->c));
-    change_close(ch, count);
+    change_close(ch, count, front ? "lpop" : "rpop");
     return count;
 }
 
@@ -76,7 +76,7 @@ static void push(struct cmd *c, bool front, bool only_existing) {
     size_t count = (size_t)c->argc - 2;
     tlist_push_all(&ch.v, c->argv + 2, count, front, list__limits(c));
     reply_int(c->reply, (int64_t)tlist_length(ch.v));
-    change_close(&ch, count);
+    change_close(&ch, count, front ? "lpush" : "rpush");
 }
 
 void list_lpush(struct cmd *c) { push(c, true, false); }
@@ -98,7 +98,7 @@ void list_linsert(struct cmd *c) {
     }
     bool inserted = tlist_insert(&ch.v, c->argv[3], c->argv[4], after, list__limits(c));
     reply_int(c->reply, inserted ? (int64_t)tlist_length(ch.v) : -1);
-    change_close(&ch, inserted ? 1 : 0);
+    change_close(&ch, inserted ? 1 : 0, "linsert");
 }
 
 // ---- taking ------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ void list_lrem(struct cmd *c) {
     uint64_t removed = tlist_remove(&ch.v, c->argv[3], limit, backwards);
     if (removed > 0) tlist_has_shrunk(&ch.v, list__limits(c));
     reply_int(c->reply, (int64_t)removed);
-    change_close(&ch, removed);
+    change_close(&ch, removed, "lrem");
 }
 
 void list_ltrim(struct cmd *c) {
@@ -165,7 +165,8 @@ void list_ltrim(struct cmd *c) {
     tlist_delete(&ch.v, length - behind, behind);
     tlist_delete(&ch.v, 0, before);
     tlist_has_shrunk(&ch.v, list__limits(c));
-    change_close(&ch, before + behind);
+    change_close(&ch, before + behind, "ltrim");
+    if (before + behind == 0) change_event(&ch, "ltrim"); // said in any case
 }
 
 // ---- reading and replacing ---------------------------------------------------------------------
@@ -220,5 +221,5 @@ void list_lset(struct cmd *c) {
         reply_ok(c->reply);
     else
         reply_error(c->reply, "ERR index out of range");
-    change_close(&ch, replaced ? 1 : 0);
+    change_close(&ch, replaced ? 1 : 0, "lset");
 }

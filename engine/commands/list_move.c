@@ -55,7 +55,8 @@ static void move_within(struct cmd *c, bool from_front, bool to_front, struct mo
     take(&ch.v, from_front, m);
     give(c, &ch.v, to_front, m);
     tlist_has_shrunk(&ch.v, list__limits(c));
-    change_close(&ch, 1);
+    change_close(&ch, 1, to_front ? "lpush" : "rpush");
+    change_event(&ch, from_front ? "lpop" : "rpop");
 }
 
 static void move_between(struct cmd *c, bool from_front, bool to_front, struct moved *m) {
@@ -64,13 +65,16 @@ static void move_between(struct cmd *c, bool from_front, bool to_front, struct m
     ASSERT(opened);
     take(&from.v, from_front, m);
     tlist_has_shrunk(&from.v, list__limits(c));
-    change_close(&from, 1);
+    bool last = tlist_length(from.v) == 0;
+    change_close(&from, 1, NULL); // said after the other, as in Redis
     // Only now: what is closed may have moved slots of the table.
     opened = change_open(c, 2, ENTRY_LIST, &to);
     ASSERT(opened);
     give(c, &to.v, to_front, m);
-    change_close(&to, 1);
+    change_close(&to, 1, to_front ? "lpush" : "rpush");
     to.f.db->keyspace->stats.dirty--; // both keys are told of it, but it is one change
+    change_event(&from, from_front ? "lpop" : "rpop");
+    if (last) db_event(from.f.db, EVENT_GENERIC, "del", from.f.key.text);
 }
 
 /** Moves an item. False: the source is absent, and nothing has been replied. */

@@ -33,7 +33,7 @@ void set_sadd(struct cmd *c) {
         look_ahead(c, ch.v, i);
         added += tset_add(&ch.v, c->argv[i], limits);
     }
-    change_close(&ch, added);
+    change_close(&ch, added, "sadd");
     reply_int(c->reply, (int64_t)added);
 }
 
@@ -46,7 +46,7 @@ void set_srem(struct cmd *c) {
             look_ahead(c, ch.v, i);
             removed += tset_remove(&ch.v, c->argv[i]);
         }
-        change_close(&ch, removed);
+        change_close(&ch, removed, "srem");
     }
     reply_int(c->reply, (int64_t)removed);
 }
@@ -92,7 +92,7 @@ static bool move_out(struct cmd *c) {
     bool same_type = change_open(c, 1, ENTRY_SET, &ch);
     ASSERT(same_type);
     bool removed = tset_remove(&ch.v, c->argv[3]);
-    change_close(&ch, removed);
+    change_close(&ch, removed, "srem");
     return removed;
 }
 
@@ -104,7 +104,7 @@ static void move_in(struct cmd *c) {
     ASSERT(same_type);
     if (ch.v.encoding == 0) ch.v = tset_create(c->argv[3], 1, limits);
     bool added = tset_add(&ch.v, c->argv[3], limits);
-    change_close(&ch, added);
+    change_close(&ch, added, "sadd");
 }
 
 void set_smove(struct cmd *c) {

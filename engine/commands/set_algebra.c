@@ -123,9 +123,9 @@ static void filter(struct value from, const struct operand *others, int count, b
 }
 
 /** STORE forms: argv[1] gets the set, which may be empty. */
-static void store(struct cmd *c, struct value v) {
+static void store(struct cmd *c, struct value v, const char *event) {
     size_t count = tset_count(v);
-    collection_store(c, 1, v);
+    collection_store(c, 1, v, event);
     reply_int(c->reply, (int64_t)count);
 }
 
@@ -159,7 +159,7 @@ void set_sinterstore(struct cmd *c) {
     intersect(&o, &sink);
     tset_compact(&v, &c->settings->limits);
     operands_fini(&o);
-    store(c, v);
+    store(c, v, "sinterstore");
 }
 
 /** LIMIT, the only option, from argv[arg] on; false: the error has been written. */
@@ -236,7 +236,7 @@ void set_sunionstore(struct cmd *c) {
     struct value v = tset_new();
     collect(o.at, o.count, &v, &c->settings->limits);
     operands_fini(&o);
-    store(c, v);
+    store(c, v, "sunionstore");
 }
 
 // ---- SDIFF -------------------------------------------------------------------------------------
@@ -319,5 +319,5 @@ void set_sdiffstore(struct cmd *c) {
         subtract(&o, &sink, limits);
     }
     operands_fini(&o);
-    store(c, v);
+    store(c, v, "sdiffstore");
 }

@@ -69,7 +69,7 @@ static void pop_one(struct cmd *c) {
     popped_add(&popped, &item);
     effect_end(&popped.effect);
     tset_remove_item(&ch.v, &item);
-    change_close(&ch, 1);
+    change_close(&ch, 1, "spop");
 }
 
 /** Pops while it walks, and makes a new listpack of what stays. */
@@ -128,7 +128,7 @@ static void pop_some(struct cmd *c, struct change *ch, uint64_t count) {
         ch->v = pop_most(ch->v, stay, &popped, random, limits);
     }
     effect_end(&popped.effect);
-    change_close(ch, count);
+    change_close(ch, count, "spop");
 }
 
 /** Pops all members: the key is deleted with them, by the side thread if they are many. */
@@ -143,6 +143,8 @@ static void pop_all(struct cmd *c, struct change *ch) {
     cmd_effect(c, 2, effect);
     ch->f.db->keyspace->stats.dirty += size - 1; // and one for the key
     db_delete(ch->f.db, ch->f.key, ch->f.ref);
+    change_event(ch, "spop");
+    db_event(ch->f.db, EVENT_GENERIC, "del", ch->f.key.text);
 }
 
 void set_spop(struct cmd *c) {

@@ -222,7 +222,7 @@ static void store_elements(struct cmd *c, struct query *q, const struct sort_ele
     struct value v = list_of(c, q, at);
     size_t length = tlist_length(v);
     bool existed = cmd_has_effects(c) && cmd_find_at(c, key, c->db).ref.entry != NULL;
-    bool exists = collection_store(c, q->store, v);
+    bool exists = collection_store(c, q->store, v, "sortstore");
     if (length > 1) cmd_db(c, key)->keyspace->stats.dirty += length - 1;
     if (existed) say_deleted(c, key);
     if (exists && cmd_has_effects(c)) say_list(c, key, v);

@@ -143,6 +143,7 @@ static const struct entry *find(struct cmd *c, struct slice key) {
     struct found f = cmd_find_at(c, key, c->db);
     if (f.ref.entry == NULL) {
         f.db->keyspace->stats.misses++;
+        db_event(f.db, EVENT_KEY_MISS, "keymiss", f.key.text);
         return NULL;
     }
     f.db->keyspace->stats.hits++;

@@ -188,9 +188,10 @@ void stream_xadd(struct cmd *c) {
     struct stream *s = tstream_of(ch.v);
     tstream_add(s, a.id, c->argv + id_arg + 1, (size_t)texts / 2, &c->settings->limits);
     stream__reply_id(c->reply, a.id);
-    if (a.trim_arg != 0) tstream_trim(s, &a.trim);
+    uint64_t trimmed = a.trim_arg != 0 ? tstream_trim(s, &a.trim) : 0;
     effect_add(c, &a, s, id_arg);
-    change_close(&ch, 1);
+    change_close(&ch, 1, "xadd");
+    if (trimmed > 0) change_event(&ch, "xtrim");
 }
 
 void stream_xlen(struct cmd *c) {
@@ -211,7 +212,7 @@ void stream_xdel(struct cmd *c) {
     uint64_t deleted = 0;
     for (int i = 0; i < ids.count; i++) deleted += tstream_delete(tstream_of(ch.v), ids.at[i]);
     stream__ids_free(&ids);
-    change_close(&ch, deleted);
+    change_close(&ch, deleted, "xdel");
     reply_int(c->reply, (int64_t)deleted);
 }
 
@@ -232,7 +233,7 @@ void stream_xtrim(struct cmd *c) {
         effect_trim(c, &e, &a, s);
         effect_end(&e);
     }
-    change_close(&ch, deleted);
+    change_close(&ch, deleted, "xtrim");
     reply_int(c->reply, (int64_t)deleted);
 }
 
@@ -282,5 +283,6 @@ void stream_xsetid(struct cmd *c) {
     }
     tstream_set_last(s, id, entries_added, max_deleted);
     change_close_quietly(&ch, 1);
+    change_event(&ch, "xsetid");
     reply_ok(c->reply);
 }

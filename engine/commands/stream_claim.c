@@ -16,6 +16,7 @@ void stream_xack(struct cmd *c) {
     struct stream_group *g = NULL;
     if (ch.v.encoding != 0) g = tstream_group(tstream_of(ch.v), c->argv[2]);
     if (g == NULL) {
+        stream__missed(&ch);
         reply_int(c->reply, 0);
         return;
     }

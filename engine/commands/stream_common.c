@@ -119,10 +119,15 @@ void stream__no_group(struct cmd *c, int key_arg, int group_arg, const char *beh
                        (int)key.n, key.p, (int)group.n, group.p, behind);
 }
 
+void stream__missed(const struct change *ch) {
+    if (ch->v.encoding == 0) db_event(ch->f.db, EVENT_KEY_MISS, "keymiss", ch->f.key.text);
+}
+
 bool stream__open_group(struct cmd *c, struct change *ch, struct stream_group **g) {
     if (!change_open(c, 1, ENTRY_STREAM, ch)) return false;
     *g = ch->v.encoding != 0 ? tstream_group(tstream_of(ch->v), c->argv[2]) : NULL;
     if (*g != NULL) return true;
+    stream__missed(ch);
     stream__no_group(c, 1, 2, "");
     return false;
 }
@@ -135,6 +140,8 @@ struct stream_consumer *stream__consumer(struct cmd *c, struct stream *s, struct
         const struct slice words[] = {SLICE_LITERAL("XGROUP"), SLICE_LITERAL("CREATECONSUMER"),
                                       c->argv[key_arg], g->named.name, name};
         cmd_effect(c, sizeof words / sizeof words[0], words);
+        struct slice key = c->argv[key_arg];
+        db_event(cmd_db(c, key), EVENT_STREAM, "xgroup-createconsumer", key);
     }
     consumer->seen_ms = c->now_ms;
     return consumer;

@@ -47,6 +47,8 @@ void stream__no_group(struct cmd *c, int key_arg, int group_arg, const char *beh
  * the type is wrong, and the error has been written.
  */
 bool stream__open_group(struct cmd *c, struct change *ch, struct stream_group **g);
+/** Says that a key that was only to be looked at, opened for changing all the same, is absent. */
+void stream__missed(const struct change *ch);
 /** The consumer of that name; a new one is an effect at once. Either is seen now. */
 struct stream_consumer *stream__consumer(struct cmd *c, struct stream *s, struct stream_group *g,
                                          int key_arg, struct slice name);

@@ -88,9 +88,10 @@ void stream_xgroup_create(struct cmd *c) {
     if (made) ch.v = tstream_new();
     tstream_group_add(tstream_of(ch.v), c->argv[3], id, a.entries_read);
     if (made)
-        change_close(&ch, 1);
+        change_close(&ch, 1, NULL);
     else
         change_close_quietly(&ch, 1);
+    change_event(&ch, "xgroup-create");
     reply_ok(c->reply);
 }
 
@@ -114,6 +115,7 @@ void stream_xgroup_setid(struct cmd *c) {
     g->last = id;
     g->entries_read = a.entries_read;
     change_close_quietly(&ch, 1);
+    change_event(&ch, "xgroup-setid");
     reply_ok(c->reply);
 }
 
@@ -124,6 +126,7 @@ void stream_xgroup_destroy(struct cmd *c) {
     if (g != NULL) {
         tstream_group_remove(tstream_of(ch.v), g);
         change_close_quietly(&ch, 1);
+        change_event(&ch, "xgroup-destroy");
         // Who waits for entries of the group has to look, and gets an error.
         waiting_touch(ch.f.db->keyspace, ch.f.db->index, ch.f.key);
     }
@@ -138,6 +141,7 @@ void stream_xgroup_createconsumer(struct cmd *c) {
     if (is_new) {
         tstream_consumer_add(tstream_of(ch.v), g, c->argv[4], c->now_ms);
         change_close_quietly(&ch, 1);
+        change_event(&ch, "xgroup-createconsumer");
     }
     reply_int(c->reply, is_new);
 }
@@ -152,6 +156,7 @@ void stream_xgroup_delconsumer(struct cmd *c) {
         pending = (int64_t)consumer->pending.count;
         tstream_consumer_remove(tstream_of(ch.v), g, consumer);
         change_close_quietly(&ch, 1);
+        change_event(&ch, "xgroup-delconsumer");
     }
     reply_int(c->reply, pending);
 }

@@ -49,6 +49,7 @@ void string_getdel(struct cmd *c) {
     string__reply(c, &f);
     if (f.ref.entry == NULL) return;
     db_delete(f.db, f.key, f.ref);
+    db_event(f.db, EVENT_GENERIC, "del", f.key.text);
     const struct slice effect[] = {SLICE_LITERAL("DEL"), c->argv[1]};
     cmd_effect(c, 2, effect);
 }
@@ -98,9 +99,10 @@ static bool length_allowed(struct cmd *c, uint64_t size, uint64_t more) {
     return false;
 }
 
-static void insert_new(struct cmd *c, const struct found *f, struct entry *e) {
+static void insert_new(struct cmd *c, const struct found *f, struct entry *e, const char *event) {
     entry_set_access(e, cmd_new_access(c));
     db_insert(f->db, f->key, e);
+    db_event(f->db, EVENT_STRING, event, f->key.text);
 }
 
 void string_append(struct cmd *c) {
@@ -109,7 +111,7 @@ void string_append(struct cmd *c) {
     if (cmd_wrong_type(c, &f, ENTRY_STRING)) return;
     struct entry *e = f.ref.entry;
     if (e == NULL) {
-        insert_new(c, &f, entry_new_string(f.key.text, more, ENTRY_NO_EXPIRE));
+        insert_new(c, &f, entry_new_string(f.key.text, more, ENTRY_NO_EXPIRE), "append");
         reply_int(c->reply, (int64_t)more.n);
         return;
     }
@@ -119,6 +121,7 @@ void string_append(struct cmd *c) {
     e = entry_string_resize(e, old + more.n);
     if (more.n != 0) memcpy(entry_string_bytes(e) + old, more.p, more.n);
     db_update(f.db, f.key, &f.ref, e, before);
+    db_event(f.db, EVENT_STRING, "append", f.key.text);
     reply_int(c->reply, (int64_t)(old + more.n));
 }
 
@@ -143,12 +146,13 @@ void string_setrange(struct cmd *c) {
     if (e == NULL) {
         e = entry_new_raw(f.key.text, length, ENTRY_NO_EXPIRE);
         memcpy(entry_string_bytes(e) + offset, part.p, part.n);
-        insert_new(c, &f, e);
+        insert_new(c, &f, e, "setrange");
     } else {
         size_t before = entry_memory(e);
         e = entry_string_resize(e, length);
         memcpy(entry_string_bytes(e) + offset, part.p, part.n);
         db_update(f.db, f.key, &f.ref, e, before);
+        db_event(f.db, EVENT_STRING, "setrange", f.key.text);
     }
     reply_int(c->reply, (int64_t)length);
 }
@@ -160,7 +164,7 @@ static void increment(struct cmd *c, int64_t by) {
     if (cmd_wrong_type(c, &f, ENTRY_STRING)) return;
     struct entry *e = f.ref.entry;
     if (e == NULL) {
-        insert_new(c, &f, entry_new_int(f.key.text, by, ENTRY_NO_EXPIRE));
+        insert_new(c, &f, entry_new_int(f.key.text, by, ENTRY_NO_EXPIRE), "incrby");
         reply_int(c->reply, by);
         return;
     }
@@ -175,6 +179,7 @@ static void increment(struct cmd *c, int64_t by) {
     }
     size_t before = entry_memory(e);
     db_update(f.db, f.key, &f.ref, entry_set_int(e, value), before);
+    db_event(f.db, EVENT_STRING, "incrby", f.key.text);
     reply_int(c->reply, value);
 }
 
@@ -235,10 +240,11 @@ void string_incrbyfloat(struct cmd *c) {
                                    SLICE_LITERAL("KEEPTTL")};
     cmd_effect(c, 4, effect);
     if (f.ref.entry == NULL) {
-        insert_new(c, &f, new_text(f.key.text, text, ENTRY_NO_EXPIRE));
+        insert_new(c, &f, new_text(f.key.text, text, ENTRY_NO_EXPIRE), "incrbyfloat");
         return;
     }
     struct entry *e = new_text(f.key.text, text, entry_expire_ms(f.ref.entry));
     entry_set_access(e, entry_access(f.ref.entry));
     db_put(f.db, f.key, f.ref, e);
+    db_event(f.db, EVENT_STRING, "incrbyfloat", f.key.text);
 }

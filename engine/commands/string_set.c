@@ -105,19 +105,18 @@ static __attribute__((noinline)) void store_taken(struct cmd *c, const struct fo
 }
 
 /** Puts the value under the key that was looked up, found or not. */
-static inline void store(struct cmd *c, const struct found *f, struct slice value,
-                         int64_t expire_ms) {
+static inline __attribute__((always_inline)) void store(struct cmd *c, const struct found *f,
+                                                        struct slice value, int64_t expire_ms) {
     if (unlikely(value.n >= COMMAND_TAKE_MIN) && may_take(c, value)) {
         store_taken(c, f, value, expire_ms);
-        return;
-    }
-    if (f->ref.entry != NULL) {
+    } else if (f->ref.entry != NULL) {
         db_set_string(f->db, f->key, f->ref, value, expire_ms);
-        return;
+    } else {
+        struct entry *e = entry_new_string(f->key.text, value, expire_ms);
+        entry_set_access(e, cmd_new_access(c));
+        db_insert(f->db, f->key, e);
     }
-    struct entry *e = entry_new_string(f->key.text, value, expire_ms);
-    entry_set_access(e, cmd_new_access(c));
-    db_insert(f->db, f->key, e);
+    db_event(f->db, EVENT_STRING, "set", f->key.text);
 }
 
 /** What has to be replayed: the value, and when it expires by the clock. */
@@ -156,6 +155,7 @@ static __attribute__((noinline)) void set_with_options(struct cmd *c) {
     }
     if (exists && (options.flags & OPT_KEEPTTL)) expire_ms = entry_expire_ms(f.ref.entry);
     store(c, &f, c->argv[2], expire_ms);
+    if (options.time_arg) db_event(f.db, EVENT_GENERIC, "expire", f.key.text);
     say_set(c, c->argv[2], expire_ms);
     if (!(options.flags & OPT_GET)) reply_ok(c->reply);
 }
@@ -182,6 +182,7 @@ static void set_for(struct cmd *c, unsigned unit) {
     if (!parse_time(c, 2, unit, &expire_ms)) return;
     struct found f = cmd_write(c, 1);
     store(c, &f, c->argv[3], expire_ms);
+    db_event(f.db, EVENT_GENERIC, "expire", f.key.text);
     say_set(c, c->argv[3], expire_ms);
     reply_ok(c->reply);
 }
@@ -222,12 +223,15 @@ void string_getex(struct cmd *c) {
     string__reply(c, &f);
     if (unit && expire_ms <= c->now_ms) {
         db_delete(f.db, f.key, f.ref);
+        db_event(f.db, EVENT_GENERIC, "del", f.key.text);
         say_ttl(c, "DEL", ENTRY_NO_EXPIRE);
     } else if (unit) {
         db_set_expire(f.db, f.key, &f.ref, expire_ms);
+        db_event(f.db, EVENT_GENERIC, "expire", f.key.text);
         say_ttl(c, "PEXPIREAT", expire_ms);
     } else if ((options.flags & OPT_PERSIST) && entry_expire_ms(f.ref.entry) != ENTRY_NO_EXPIRE) {
         db_set_expire(f.db, f.key, &f.ref, ENTRY_NO_EXPIRE);
+        db_event(f.db, EVENT_GENERIC, "persist", f.key.text);
         say_ttl(c, "PERSIST", ENTRY_NO_EXPIRE);
     }
 }

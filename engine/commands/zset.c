@@ -168,7 +168,8 @@ static void run_addition(struct cmd *c, struct addition *a) {
             tzset_expect(&ch.v, (size_t)a->pairs, limits);
         else
             ch.v = tzset_new_for((size_t)a->pairs, c->argv[a->first + 1].n, limits);
-        change_close(&ch, set_scores(c, a, &ch.v));
+        uint64_t changes = set_scores(c, a, &ch.v);
+        change_close(&ch, changes, a->flags & TZSET_INCR ? "zincr" : "zadd");
     }
     if (a->scores != a->few) mem_free(a->scores);
 }
@@ -197,7 +198,7 @@ void zset_zrem(struct cmd *c) {
     if (ch.v.encoding != 0) {
         for (int i = 2; i < c->argc && tzset_length(ch.v) > 0; i++)
             removed += tzset_remove(&ch.v, c->argv[i]);
-        change_close(&ch, removed);
+        change_close(&ch, removed, "zrem");
     }
     reply_int(c->reply, (int64_t)removed);
 }

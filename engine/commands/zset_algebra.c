@@ -264,7 +264,9 @@ static void answer(const struct algebra *a) {
     struct value v = result(a);
     if (a->stores) {
         size_t length = tzset_length(v);
-        collection_store(a->c, 1, v);
+        static const char *const events[] = {
+            [UNION] = "zunionstore", [INTER] = "zinterstore", [DIFF] = "zdiffstore"};
+        collection_store(a->c, 1, v, events[a->operation]);
         reply_int(r, (int64_t)length);
         return;
     }

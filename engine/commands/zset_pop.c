@@ -35,7 +35,7 @@ static void pop(struct cmd *c, struct change *ch, int key, bool max, size_t coun
         reply_double(r, score);
     }
     tzset_remove_ranks(&ch->v, max ? tzset_length(ch->v) - count : 0, count);
-    change_close(ch, count);
+    change_close(ch, count, max ? "zpopmax" : "zpopmin");
 }
 
 // What is replayed for a command that chose its key itself; count 0: it has none to name.

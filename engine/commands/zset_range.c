@@ -125,7 +125,7 @@ void zset_zrangestore(struct cmd *c) {
     char scratch[NUM_I64_TEXT_MAX];
     while (tzset_next(&it, &member, &score))
         tzset_add(&to, tzset_text(&member, scratch), score, limits);
-    collection_store(c, 1, to);
+    collection_store(c, 1, to, "zrangestore");
     reply_int(c->reply, (int64_t)count);
 }
 
@@ -149,7 +149,7 @@ void zset_zlexcount(struct cmd *c) {
     if (zset__arg_lex(c, 2, 3, &q.by_lex)) count(c, &q);
 }
 
-static void remove_range(struct cmd *c, const struct query *q) {
+static void remove_range(struct cmd *c, const struct query *q, const char *event) {
     struct change ch;
     struct tzset_iterator it;
     if (!change_open(c, 1, ENTRY_ZSET, &ch)) return;
@@ -157,7 +157,7 @@ static void remove_range(struct cmd *c, const struct query *q) {
     if (it.left > 0) {
         size_t removed = it.left;
         tzset_remove_ranks(&ch.v, it.low, removed);
-        change_close(&ch, removed);
+        change_close(&ch, removed, event);
         reply_int(c->reply, (int64_t)removed);
     } else {
         reply_int(c->reply, 0);
@@ -166,15 +166,16 @@ static void remove_range(struct cmd *c, const struct query *q) {
 
 void zset_zremrangebyrank(struct cmd *c) {
     struct query q = {.kind = BY_RANK, .limit = -1};
-    if (cmd_arg_i64(c, 2, &q.start) && cmd_arg_i64(c, 3, &q.end)) remove_range(c, &q);
+    if (cmd_arg_i64(c, 2, &q.start) && cmd_arg_i64(c, 3, &q.end))
+        remove_range(c, &q, "zremrangebyrank");
 }
 
 void zset_zremrangebyscore(struct cmd *c) {
     struct query q = {.kind = BY_SCORE, .limit = -1};
-    if (zset__arg_scores(c, 2, 3, &q.by_score)) remove_range(c, &q);
+    if (zset__arg_scores(c, 2, 3, &q.by_score)) remove_range(c, &q, "zremrangebyscore");
 }
 
 void zset_zremrangebylex(struct cmd *c) {
     struct query q = {.kind = BY_LEX, .limit = -1};
-    if (zset__arg_lex(c, 2, 3, &q.by_lex)) remove_range(c, &q);
+    if (zset__arg_lex(c, 2, 3, &q.by_lex)) remove_range(c, &q, "zremrangebylex");
 }

@@ -12,6 +12,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
+#include "engine/keyspace/events.h"
 #include "engine/keyspace/waiting.h"
 #include "engine/keyspace/watch.h"
 
@@ -205,6 +206,7 @@ struct entry *db_detach(struct db *db, struct key key, struct table_ref ref) {
 
 void db_insert(struct db *db, struct key key, struct entry *e) {
     db_attach(db, key, e);
+    db_event(db, EVENT_NEW, "new", key.text);
     db_modified(db, key);
 }
 
@@ -225,6 +227,7 @@ void db_update(struct db *db, struct key key, struct table_ref *ref, struct entr
 void db_put(struct db *db, struct key key, struct table_ref ref, struct entry *e) {
     if (ref.entry == NULL) {
         db_attach(db, key, e);
+        db_event(db, EVENT_NEW, "new", key.text);
     } else {
         struct entry *old = ref.entry;
         ASSERT(old != e);
@@ -272,6 +275,10 @@ void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_remo
     else
         ks->stats.evicted_keys++;
     if (ks->hooks.removed != NULL) ks->hooks.removed(ks->hooks.context, db, key, why);
+    if (why == DB_EXPIRED)
+        db_event(db, EVENT_EXPIRED, "expired", key.text);
+    else
+        db_event(db, EVENT_EVICTED, "evicted", key.text);
     db_delete(db, key, ref);
 }
 

@@ -96,6 +96,7 @@ struct keyspace_saver {
     bool (*save)(void *context, uint32_t db, struct entry *e, bool goes);
 };
 
+struct event_sink;
 struct watch_table;
 struct waiting_table;
 struct waiting_key;
@@ -107,6 +108,7 @@ struct keyspace {
     struct db *dbs;
     struct keyspace_stats stats;
     struct keyspace_hooks hooks;
+    const struct event_sink *events; // who is told what happens (events.h); NULL: nobody
     struct watch_table *watches;     // NULL while nobody watches
     struct waiting_table *waiting;   // NULL while nobody waits for a key (waiting.h) ...
     struct waiting_key *ready;       // ... the waited-for keys that were changed

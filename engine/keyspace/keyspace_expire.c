@@ -7,6 +7,7 @@
 // that line. Called by the shard's loop.
 #include "engine/base/assert.h"
 #include "engine/base/prefetch.h"
+#include "engine/keyspace/events.h"
 #include "engine/keyspace/keyspace.h"
 
 #define MERGE_COST               8
@@ -44,8 +45,10 @@ static bool remove_parts(struct db *db, struct key key, struct table_ref *ref, i
     bool more = value_expire_parts(&v, now_ms, budget, remove_part, &removal);
     entry_set_value(e, v);
     db->keyspace->stats.expired_fields += removal.count;
+    if (removal.count > 0) db_event(db, EVENT_HASH, "hexpired", key.text);
     if (value_length(v) == 0) {
         db_account(db, ref, before);
+        db_event(db, EVENT_GENERIC, "del", key.text);
         db_delete(db, key, *ref);
         ref->entry = NULL;
     } else if (removal.count > 0) {

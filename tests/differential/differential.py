@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import driver  # noqa: E402
+import events  # noqa: E402
 from compare import KNOWN_DIFFERENCES  # noqa: E402,F401  (where users look for the list)
 from generator import Generator  # noqa: E402
 from lib.server import Server, default_binary, redis_version  # noqa: E402
@@ -51,6 +52,8 @@ def arguments(argv):
                         help="only these, separated by commas: files of families/")
     parser.add_argument("--limits", choices=("default", "small"), default="default",
                         help="small: compact encodings end early")
+    parser.add_argument("--events", action="store_true",
+                        help="keyspace events must agree, too")
     parser.add_argument("--keep-going", action="store_true",
                         help="go on after a difference and list all kinds at the end")
     parser.add_argument("--no-shrink", action="store_true")
@@ -85,6 +88,7 @@ def run(options, pair, out=sys.stdout):
                 continue
             if any(generator.in_multi):
                 continue
+            told_alike(options, pair, found, out)
             pair.compare_keyspaces()
         except driver.Difference as difference:
             kind = (difference.args_sent[0].lower(), str(difference.oracle)[:80],
@@ -98,6 +102,8 @@ def run(options, pair, out=sys.stdout):
                 break
         epoch_start = done
         pair.begin_epoch()
+        if pair.listeners:
+            pair.listeners.clear()
         if done >= options.commands:
             break
     seconds = time.monotonic() - started
@@ -110,6 +116,19 @@ def run(options, pair, out=sys.stdout):
         for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
             print("  %d times: %s: oracle %s torc %s" % (count, *kind), file=out)
     return found
+
+
+def told_alike(options, pair, found, out):
+    """Compare the events of the epoch, and note a difference."""
+    text = pair.listeners.check() if pair.listeners else None
+    if text is None:
+        return
+    print("DIFFERENCE, seed %d: %s\n  the epoch's commands that name the key:" % (
+        options.seed, text), file=out)
+    key = text.split("__:", 1)[1].split("'", 1)[0].encode()
+    for connection, args, _ in [c for c in pair.log if key in c[1]][-SHOWN:]:
+        print("    %d %s" % (connection, driver.show(args)), file=out)
+    found.append((text, None))
 
 
 def report(options, pair, difference, out):
@@ -152,7 +171,10 @@ def start_pair(options):
         oracle.stop()
         raise
     addresses = [("127.0.0.1", oracle.port), ("127.0.0.1", torc.port)]
-    return driver.Pair(addresses, options.resp, known=version and version < (7, 2)), oracle, torc
+    pair = driver.Pair(addresses, options.resp, known=version and version < (7, 2))
+    if options.events:
+        pair.listeners = events.Listeners(addresses)
+    return pair, oracle, torc
 
 
 def main(argv=None, out=sys.stdout):
@@ -168,6 +190,8 @@ def main(argv=None, out=sys.stdout):
         print("torc's log:\n%s" % torc.log(4000), file=out)
         raise
     finally:
+        if pair.listeners:
+            pair.listeners.close()
         pair.close()
         oracle.stop()
         torc.stop()

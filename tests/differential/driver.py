@@ -140,6 +140,7 @@ class Pair:
         self.log = []          # (connection, args, how) of this epoch
         self.explained = {}    # known difference -> how often
         self.sentinel = 0
+        self.listeners = None  # of events, if they are compared
         self.begin_epoch()
 
     def close(self):

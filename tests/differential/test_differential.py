@@ -20,6 +20,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
 import compare  # noqa: E402
 import differential  # noqa: E402
 import driver  # noqa: E402
+import events  # noqa: E402
 import laws  # noqa: E402
 from generator import Generator  # noqa: E402
 from lib.resp import Client, Double, Error, encode  # noqa: E402
@@ -45,6 +46,71 @@ def test_random_commands_agree(shards, protocol, backend, limits):
                               "--limits", limits,
                               "--oracle", ORACLE], out)
     assert code == 0, out.getvalue()
+
+
+@needs_oracle
+@pytest.mark.parametrize("shards", ["1", "4"])
+def test_events_agree(shards):
+    if redis_version(default_binary()):
+        pytest.skip("a server is its own oracle")
+    # Redis 7.2 tells more of streams (consumers that a command makes).
+    of_streams = ",streams" if redis_version(ORACLE) >= (7, 2) else ""
+    out = io.StringIO()
+    code = differential.main(["--commands", str(int(COMMANDS) // 2), "--seed", SEED, "--events",
+                              "--shards", shards, "--epoch", "5000", "--oracle", ORACLE,
+                              "--families", "strings,keys,lists,sets,hashes,zsets,others,dumps,"
+                              "waits" + of_streams], out)
+    assert code == 0, out.getvalue()
+
+
+ON_ABSENT = """
+GET k; MGET k k; STRLEN k; GETRANGE k 0 1; GETDEL k; GETEX k; SET k v GET XX; GETSET k v;
+LCS k k; GETBIT k 1; BITCOUNT k; BITPOS k 1; BITFIELD k GET u8 0; BITFIELD_RO k GET u8 0;
+BITOP NOT d k; EXISTS k; TOUCH k; TYPE k; TTL k; PTTL k; EXPIRETIME k; PEXPIRETIME k; PERSIST k;
+EXPIRE k 10; OBJECT ENCODING k; OBJECT REFCOUNT k; OBJECT IDLETIME k; OBJECT FREQ k;
+MEMORY USAGE k; DUMP k; COPY k j; RENAME k j; RENAMENX k j; MOVE k 1; DEL k; UNLINK k; SORT k;
+SORT_RO k; SORT k STORE d; LLEN k; LRANGE k 0 1; LINDEX k 0; LPOP k; LPOP k 2; LPOS k a;
+LMOVE k j LEFT LEFT; LMPOP 1 k LEFT; RPOPLPUSH k j; LINSERT k BEFORE a b; LSET k 0 a; LREM k 0 a;
+LTRIM k 0 1; LPUSHX k a; BLPOP k 0.01; BLMOVE k j LEFT LEFT 0.01; SCARD k; SISMEMBER k a;
+SMISMEMBER k a; SMEMBERS k; SRANDMEMBER k; SRANDMEMBER k 2; SPOP k; SPOP k 2; SMOVE k j a;
+SREM k a; SINTER k j; SINTERCARD 1 k; SINTERSTORE d k; SUNION k; SUNIONSTORE d k; SDIFF k;
+SDIFFSTORE d k; SSCAN k 0; HGET k f; HMGET k f; HGETALL k; HLEN k; HSTRLEN k f; HKEYS k;
+HEXISTS k f; HDEL k f; HRANDFIELD k; HRANDFIELD k 2; HSCAN k 0; ZCARD k; ZSCORE k a; ZMSCORE k a;
+ZRANK k a; ZRANGE k 0 1; ZRANGEBYSCORE k 0 1; ZRANGEBYLEX k - +; ZRANGESTORE d k 0 1;
+ZCOUNT k 0 1; ZLEXCOUNT k - +; ZREM k a; ZREMRANGEBYRANK k 0 1; ZPOPMIN k; ZMPOP 1 k MIN;
+BZPOPMIN k 0.01; ZRANDMEMBER k; ZRANDMEMBER k 2; ZINTER 1 k; ZUNION 1 k; ZDIFF 1 k;
+ZINTERCARD 1 k; ZUNIONSTORE d 1 k; ZINTERSTORE d 1 k; ZDIFFSTORE d 1 k; ZSCAN k 0; XLEN k;
+XRANGE k - +; XREADGROUP GROUP g c STREAMS k >; XACK k g 1-1; XDEL k 1-1; XTRIM k MAXLEN 1;
+XSETID k 1-1; XINFO STREAM k; XINFO GROUPS k; XINFO CONSUMERS k g; XPENDING k g;
+XPENDING k g - + 1; XCLAIM k g c 0 1-1; XAUTOCLAIM k g c 0 0; XGROUP CREATE k g 0;
+XGROUP SETID k g 0; XGROUP DESTROY k g; XGROUP CREATECONSUMER k g c; XGROUP DELCONSUMER k g c;
+XADD k NOMKSTREAM 1-1 f v; PFCOUNT k; PFCOUNT k j; PFMERGE d k; PFDEBUG ENCODING k; GEOPOS k a;
+GEODIST k a b; GEOHASH k a; GEOSEARCH k FROMLONLAT 0 0 BYRADIUS 1 m;
+GEOSEARCHSTORE d k FROMLONLAT 0 0 BYRADIUS 1 m; GEORADIUS k 0 0 1 m; GEORADIUSBYMEMBER k a 1 m
+"""
+
+
+@needs_oracle
+def test_absent_keys_are_missed_alike():
+    """Which commands tell of a key that is not there (class m)."""
+    commands = [c.split() for c in ON_ABSENT.replace("\n", " ").split(";")]
+    told = []
+    for binary in (ORACLE, default_binary()):
+        server = Server({}, binary=binary)
+        try:
+            told.append(events.told_of_absent(server, commands))
+        finally:
+            server.stop()
+    differing = [x for x in zip(commands, *told) if x[1] != x[2]]
+    assert not differing
+    assert any(told[0])
+
+
+def test_events_that_differ_are_seen():
+    assert events.difference({b"k": [b"set", b"del"]}, {b"k": [b"set", b"del"]}) is None
+    for told in ({}, {b"k": [b"set"]}, {b"k": [b"del", b"set"]}, {b"k": [b"set", b"del"],
+                                                                 b"l": [b"set"]}):
+        assert events.difference({b"k": [b"set", b"del"]}, told) is not None
 
 
 def test_same_seed_same_stream():

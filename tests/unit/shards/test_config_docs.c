@@ -39,6 +39,7 @@ static void append_values(struct buf *out, const struct config__row *row) {
     case CONFIG__DIR: buf_append_text(out, "directory"); break;
     case CONFIG__BIND: buf_append_text(out, "addresses"); break;
     case CONFIG__OUTPUT_LIMIT: buf_append_text(out, "class, memory, memory, seconds"); break;
+    case CONFIG__EVENTS: buf_append_text(out, "letters"); break;
     case CONFIG__WORDS: buf_append_text(out, "words"); break;
     }
 }

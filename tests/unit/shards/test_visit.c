@@ -38,12 +38,17 @@ static struct house *house_new(void) {
         s->fleet = h->fleet;
         s->visited = h->visited[i];
         s->visits = h->visits[i];
+        s->sink = &s->events;
+        s->keyspace = keyspace_new(1, i, 1, 1, NULL);
+        s->keyspace->events = s->sink;
         h->fleet->shards[i] = s;
+        h->fleet->keyspaces[i] = s->keyspace;
     }
     return h;
 }
 
 static void house_free(struct house *h) {
+    for (uint32_t i = 0; i < SHARDS; i++) keyspace_free(h->shards[i].keyspace);
     fleet_free(h->fleet);
     mem_free(h);
 }
@@ -61,13 +66,15 @@ static void who_gets_in(void **state) {
     visit_end(&h->shards[1]);
     visit_leave(&h->shards[0]);
     assert_true(begin(h, 1, 0));
-    assert_false(begin(h, 2, 0)); // one visitor at a time
+    assert_ptr_equal(h->shards[0].keyspace->events, &h->shards[1].events); // of who executes
+    assert_false(begin(h, 2, 0));                                          // one visitor at a time
     visit_end(&h->shards[2]);
     visit_leave(&h->shards[0]); // is not in: changes nothing
     assert_false(begin(h, 2, 0));
     visit_end(&h->shards[2]);
     visit_end(&h->shards[1]);
     assert_null(visit_at(&h->shards[1], 0));
+    assert_ptr_equal(h->shards[0].keyspace->events, &h->shards[0].events);
     h->shards[0].intents.parts = 1; // a transaction has keys there
     assert_false(begin(h, 1, 0));
     visit_end(&h->shards[1]);
