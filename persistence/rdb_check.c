@@ -12,6 +12,8 @@
 #include "engine/base/hash.h"
 #include "engine/rdb/rdb_load.h"
 
+#define STEP_BYTES ((size_t)1024 * 1024) // of a large value, between two times memory is given back
+
 struct mark {
     uint64_t a, b; // both 0: free
 };
@@ -61,15 +63,28 @@ static bool seen_add(struct seen *seen, uint32_t db, struct slice key) {
 
 // ---- records -----------------------------------------------------------------------------------
 
-static bool check_record(void *context, const struct rdb_record *r) {
-    struct run *run = context;
-    struct rdb_feed *feed = &run->check->feed;
+/** Makes the record's value, and frees it; what it is made of goes meanwhile if it is in `blob`. */
+static enum rdb_loaded make(struct run *run, const struct rdb_record *r, struct rdb_in *in,
+                            struct blob *blob) {
+    struct rdb_loading loading;
     struct entry *e = NULL;
+    enum rdb_loaded result;
+    run->load.dialect = run->check->feed.reader.dialect;
+    run->load.source = blob;
+    rdb_in_init(in, r->value.p, r->value.n, r->offset);
+    rdb_load_begin(&loading, r->type);
+    while ((result = rdb_load_step(&run->load, &loading, in, blob ? STEP_BYTES : SIZE_MAX, r->key,
+                                   r->expire_ms, &e)) == RDB_LOAD_MORE)
+        blob_forget(blob, r->value.p, (const char *)in->at);
+    if (e != NULL) entry_free(e);
+    return result;
+}
+
+static bool look_at(struct run *run, const struct rdb_record *r, struct blob *blob) {
+    struct rdb_feed *feed = &run->check->feed;
     struct rdb_in in;
-    rdb_in_init(&in, r->value.p, r->value.n, r->offset);
-    run->load.dialect = feed->reader.dialect;
-    switch (rdb_load_entry(&run->load, &in, r->type, r->key, r->expire_ms, &e)) {
-    case RDB_LOADED: entry_free(e); break;
+    switch (make(run, r, &in, blob)) {
+    case RDB_LOADED: break;
     case RDB_LOAD_EMPTY: return true;
     case RDB_LOAD_UNKNOWN:
         if (feed->skip_unknown) {
@@ -87,6 +102,15 @@ static bool check_record(void *context, const struct rdb_record *r) {
                              (int)(r->key.n < 100 ? r->key.n : 100), r->key.p, r->db);
     run->check->keys++;
     return true;
+}
+
+static bool check_record(void *context, const struct rdb_record *r) {
+    struct run *run = context;
+    struct rdb_reader *reader = &run->check->feed.reader;
+    struct blob *blob = rdb_reader_is_large(reader) ? rdb_reader_take(reader) : NULL;
+    bool good = look_at(run, r, blob);
+    if (blob != NULL) blob_drop(blob);
+    return good;
 }
 
 bool rdb_check(struct rdb_check *check) {

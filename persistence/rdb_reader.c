@@ -377,6 +377,10 @@ static void drop_before(struct rdb_reader *r, size_t mark) {
     r->summed = 0;
 }
 
+bool rdb_reader_is_large(const struct rdb_reader *r) {
+    return r->item.value.n >= BLOB_MAP_MIN && r->item.value.n >= r->window->len / 2;
+}
+
 struct blob *rdb_reader_take(struct rdb_reader *r) {
     struct blob *taken = r->window;
     size_t mark = (size_t)(r->in.at - r->in.start), keep = taken->len - mark;

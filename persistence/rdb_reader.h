@@ -77,6 +77,8 @@ void rdb_reader_init(struct rdb_reader *r, rdb_source_fn *source, void *context)
 void rdb_reader_fini(struct rdb_reader *r);
 /** The next item; what it is is in r->item. After RDB_ITEM_END and RDB_ITEM_ERROR no more. */
 enum rdb_item rdb_reader_next(struct rdb_reader *r);
+/** Whether the record in hand is long, and most of what has been read: worth taking. */
+bool rdb_reader_is_large(const struct rdb_reader *r);
 /**
  * The memory that the item in hand stands in, which is the caller's from now on; the item's value
  * stays good as long as that does. The reader goes on with a copy of what it has read beyond.

@@ -161,7 +161,7 @@ static enum rdb_loaded make(struct loading_apply *a, struct loading_batch *b, co
         rdb_load_step(&a->load, &a->loading, &a->in, budget, r->key.text, head->expire_ms, e);
     a->half_made = result == RDB_LOAD_MORE;
     // A value and what it is made of are not both in memory in the end.
-    if (a->half_made && head->large) blob_forget(b->large, (const char *)a->in.at);
+    if (a->half_made && head->large) blob_forget(b->large, b->value, (const char *)a->in.at);
     return result;
 }
 

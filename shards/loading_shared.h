@@ -14,7 +14,6 @@
 
 #define LOADING_BATCH ((size_t)256 * 1024) // bytes at which a batch is handed over
 #define LOADING_QUEUE ((size_t)1 << 20) // bytes of batches that wait for a shard, but for the last
-#define LOADING_LARGE ((size_t)1 << 20) // of a value that is handed over where it is
 #define LOADING_SPARE ((size_t)1 << 20) // longest buffer that a spare batch keeps
 
 enum loading_phase {

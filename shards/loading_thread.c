@@ -121,17 +121,12 @@ static bool stop(struct loader *loader) {
     return rdb_fault_set(&loader->feed->fault, 0, "stopped");
 }
 
-/** Whether the record is most of what has been read: then its memory goes along with it. */
-static bool is_large(const struct loader *loader, const struct rdb_record *r) {
-    return r->value.n >= LOADING_LARGE && r->value.n >= loader->feed->reader.window->len / 2;
-}
-
 static bool take_record(void *context, const struct rdb_record *r) {
     struct loader *loader = context;
     struct loading *l = loader->loading;
     uint32_t n = l->fleet->nshards, shard = n == 1 ? 0 : hash_slot_shard(hash_slot(r->key), n);
     if (!loader->batches[shard]) loader->batches[shard] = spare_batch(l);
-    if (unlikely(is_large(loader, r)))
+    if (unlikely(rdb_reader_is_large(&loader->feed->reader)))
         loading_batch_add_large(loader->batches[shard], r, rdb_reader_take(&loader->feed->reader));
     else
         loading_batch_add(loader->batches[shard], r);

@@ -121,11 +121,12 @@ void blob_drop(struct blob *b) {
     if (blob_release(b)) blob_free(b);
 }
 
-void blob_forget(struct blob *b, const char *end) {
-    size_t bytes = (size_t)(end - (char *)b) & ~(PAGE_BYTES - 1);
-    ASSERT(end >= b->bytes && end <= b->bytes + b->cap);
-    if (!b->mapped || bytes <= PAGE_BYTES) return; // the header stays
-    int rc = madvise((char *)b + PAGE_BYTES, bytes - PAGE_BYTES, MADV_DONTNEED);
+void blob_forget(struct blob *b, const char *from, const char *end) {
+    ASSERT(from >= b->bytes && from <= end && end <= b->bytes + b->cap);
+    size_t first = ((size_t)(from - (char *)b) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    size_t last = (size_t)(end - (char *)b) & ~(PAGE_BYTES - 1);
+    if (!b->mapped || first >= last) return;
+    int rc = madvise((char *)b + first, last - first, MADV_DONTNEED);
     ASSERT(rc == 0);
 }
 

@@ -51,10 +51,10 @@ void blob_free(struct blob *b);
 /** blob_release() and, where due, blob_free(). */
 void blob_drop(struct blob *b);
 /**
- * Gives the memory of what stands before `end`, a place in its bytes, back to the system as far as
- * that can be done: what is there is lost. For the only user, which still has to free the blob.
+ * Gives the memory from one place of its bytes up to another back to the system as far as that can
+ * be done: what stands there is lost. For the only user, which still has to free the blob.
  */
-void blob_forget(struct blob *b, const char *end);
+void blob_forget(struct blob *b, const char *from, const char *end);
 /** Bytes that the blob occupies. */
 size_t blob_memory(const struct blob *b);
 

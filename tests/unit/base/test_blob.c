@@ -76,6 +76,20 @@ static void test_has(void **state) {
     blob_drop(b);
 }
 
+static void test_forgotten_parts(void **state) {
+    (void)state;
+    size_t n = 2 * BLOB_MAP_MIN;
+    struct blob *b = blob_new_zeroed(n, n);
+    memset(b->bytes, 'x', n);
+    blob_forget(b, b->bytes + 10000, b->bytes + 10010); // less than a page: nothing
+    for (size_t i = 10000; i < 10010; i++) assert_int_equal(b->bytes[i], 'x');
+    blob_forget(b, b->bytes + 10000, b->bytes + 1000000);
+    for (size_t i = 0; i < 10000; i++) assert_int_equal(b->bytes[i], 'x');
+    for (size_t i = 1000000; i < n; i++) assert_int_equal(b->bytes[i], 'x');
+    for (size_t i = 20000; i < 990000 && b->mapped; i++) assert_int_equal(b->bytes[i], 0);
+    blob_drop(b);
+}
+
 static char *joined(const struct pieces *list, const struct buf *buf, size_t *n) {
     size_t count;
     struct iovec *v = pieces_vector(list, buf, &count);
@@ -147,9 +161,8 @@ static void test_replies(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_users),
-        cmocka_unit_test(test_has),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_users),
+        cmocka_unit_test(test_has),     cmocka_unit_test(test_forgotten_parts),
         cmocka_unit_test(test_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

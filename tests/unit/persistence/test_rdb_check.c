@@ -120,6 +120,47 @@ static void many_keys(void **state) {
     }
 }
 
+/** A set of so many members. */
+static void add_set(struct file *f, const char *key, uint32_t members) {
+    char text[32];
+    uint32_t count = __builtin_bswap32(members);
+    buf_append_char(&f->bytes, RDB_SET);
+    add_text(f, key);
+    buf_append_char(&f->bytes, (char)RDB_LENGTH_32);
+    buf_append(&f->bytes, &count, sizeof count);
+    for (uint32_t i = 0; i < members; i++) {
+        snprintf(text, sizeof text, "member number %u", i);
+        add_text(f, text);
+    }
+}
+
+/** Its bytes are given back while it is made; what is behind it is read all the same. */
+static void a_large_value(void **state) {
+    (void)state;
+    struct rdb_check check;
+    struct file f;
+    begin(&f);
+    f.piece = 1000000;
+    add_string(&f, "before", "x");
+    add_set(&f, "large", 200000);
+    for (int i = 0; i < 10; i++) add_string(&f, (char[]){(char)('a' + i), 0}, "y");
+    end(&f);
+    assert_true(check_file(&f, &check, false));
+    assert_int_equal(check.keys, 12);
+    begin(&f);
+    f.piece = 1000000;
+    add_set(&f, "large", 200000);
+    add_set(&f, "large", 200000);
+    end(&f);
+    assert_refused(&f, false, 200000 * 15, 2 * 200000 * 21, "the key 'large' comes twice");
+    begin(&f);
+    f.piece = 1000000;
+    add_set(&f, "large", 200000);
+    f.bytes.p[f.bytes.len - 1] = '8'; // is there already
+    end(&f);
+    assert_refused(&f, false, 200000 * 15, 200000 * 21, "a member of a set twice");
+}
+
 static void databases(void **state) {
     (void)state;
     struct file f;
@@ -191,10 +232,15 @@ static void names_are_bounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_files),        cmocka_unit_test(a_key_twice),
-        cmocka_unit_test(many_keys),         cmocka_unit_test(databases),
-        cmocka_unit_test(functions),         cmocka_unit_test(ends_too_early),
-        cmocka_unit_test(names_are_bounded), cmocka_unit_test(values_are_looked_into),
+        cmocka_unit_test(good_files),
+        cmocka_unit_test(a_key_twice),
+        cmocka_unit_test(a_large_value),
+        cmocka_unit_test(many_keys),
+        cmocka_unit_test(databases),
+        cmocka_unit_test(functions),
+        cmocka_unit_test(ends_too_early),
+        cmocka_unit_test(names_are_bounded),
+        cmocka_unit_test(values_are_looked_into),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
