@@ -345,7 +345,7 @@ static void collect_options(int argc, char **argv, int first, struct buf *lines,
         } else if (complete && starts_option(argument)) {
             complete = begin_option(lines, argument, i + 1 < argc ? argv[i + 1] : NULL);
         } else {
-            config__quote(lines, slice_text(argument));
+            buf_append_quoted(lines, slice_text(argument));
             buf_append_char(lines, ' ');
             complete = true;
         }

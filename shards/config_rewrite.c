@@ -134,7 +134,7 @@ static void append_bind(struct buf *out, const struct config *c) {
         if (i > 0) buf_append_char(out, ' ');
         // Addresses stand bare, as everybody writes them; what only quotes can carry is quoted.
         if (strpbrk(c->bind[i], " \t\r\n\"'\\\v\f") != NULL) {
-            config__quote(out, address);
+            buf_append_quoted(out, address);
         } else {
             buf_append(out, address.p, address.n);
         }
@@ -152,7 +152,7 @@ static void rewrite_row(struct draft *d, const struct config *c, const struct co
                      (is_default && row->kind == CONFIG__BIND);
     buf_printf(&text, "%s ", row->name);
     if (row->kind == CONFIG__STRING || row->kind == CONFIG__DIR) {
-        config__quote(&text, now);
+        buf_append_quoted(&text, now);
     } else if (row->kind == CONFIG__MEMORY) {
         append_memory(&text, *(const int64_t *)((const char *)c + row->offset));
     } else if (row->kind == CONFIG__BIND) {

@@ -90,8 +90,6 @@ bool config__split(struct slice line, struct config__words *words);
 /** Takes a text apart at every single space, as CONFIG SET does; an empty text has no words. */
 void config__split_spaces(struct slice text, struct config__words *words);
 void config__words_free(struct config__words *words);
-/** Appends the text in double quotes, escaped so that config__split gives it back. */
-void config__quote(struct buf *out, struct slice text);
 /** The slice without blanks at both ends. */
 struct slice config__trim(struct slice text);
 /** Whether a directive outside the table may stand in a file (include, user, ...). */

@@ -3,7 +3,7 @@
 // Lines of a configuration: taking them apart by the quoting rules of redis.conf and writing a
 // value so that it reads back the same. Pure functions over bytes; the only state is what the
 // caller passes in. Called by the parser, by CONFIG SET and by CONFIG REWRITE. Invariant:
-// config__split(config__quote(x)) is x for all bytes x.
+// config__split() of what buf_append_quoted() writes is the same text, for all bytes.
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -120,33 +120,6 @@ void config__split_spaces(struct slice text, struct config__words *words) {
         if (space == NULL) break;
         p = space + 1;
     }
-}
-
-void config__quote(struct buf *out, struct slice text) {
-    buf_append_char(out, '"');
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        switch (c) {
-        case '\\':
-        case '"':
-            buf_append_char(out, '\\');
-            buf_append_char(out, c);
-            break;
-        case '\n': buf_append_text(out, "\\n"); break;
-        case '\r': buf_append_text(out, "\\r"); break;
-        case '\t': buf_append_text(out, "\\t"); break;
-        case '\a': buf_append_text(out, "\\a"); break;
-        case '\b': buf_append_text(out, "\\b"); break;
-        default:
-            if (c >= ' ' && c <= '~') {
-                buf_append_char(out, c);
-            } else {
-                buf_printf(out, "\\x%02x", (unsigned)(unsigned char)c);
-            }
-            break;
-        }
-    }
-    buf_append_char(out, '"');
 }
 
 struct slice config__trim(struct slice text) {

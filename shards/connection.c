@@ -16,6 +16,7 @@
 #include "shards/batch.h"
 #include "shards/input.h"
 #include "shards/lazyfree.h"
+#include "shards/monitor.h"
 #include "shards/multi.h"
 #include "shards/pubsub.h"
 #include "shards/request.h"
@@ -330,6 +331,7 @@ static void finish_closing(struct connection *conn) {
     if (conn->work && conn->work->blocking) conn->work->end(conn->work, NULL);
     if (conn->watches) multi_unwatch(conn);
     if (conn->pubsub && !conn->work) pubsub_leave(conn);
+    if (conn->is_monitor && !conn->work) monitor_leave(conn);
     if (!conn->io_closing && conn->owed == 0 && !conn->work && conn->out.len == 0 &&
         !conn->send_busy)
         connection_close(conn);
@@ -362,6 +364,7 @@ void connection_finish_pass(struct connection *conn) {
 static void describe_flags(const struct connection *conn, char flags[16]) {
     int n = 0;
     if (pubsub_is_subscribed(conn)) flags[n++] = 'P';
+    if (conn->is_monitor) flags[n++] = 'O';
     if (conn->in_multi) flags[n++] = 'x';
     if (conn->work && conn->work->blocking) flags[n++] = 'b';
     if (conn->closing) flags[n++] = 'c';

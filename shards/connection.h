@@ -101,6 +101,7 @@ struct connection {
     bool in_batch; // its bytes are among those that are being parsed together
     bool in_multi;
     bool has_held : 1;     // messages that may not go out yet: see pubsub.h
+    bool is_monitor : 1;   // is shown all commands, or will be soon: see monitor.h
     bool in_paced : 1;     // among those whose messages will be sent soon
     uint8_t cmd_flags;     // CMD_CTX_*: what its commands are told
     uint16_t last_command; // its id, plus one; 0: none yet

@@ -14,6 +14,7 @@
 #include "shards/blocked.h"
 #include "shards/cluster.h"
 #include "shards/connection.h"
+#include "shards/monitor.h"
 #include "shards/multi.h"
 #include "shards/request.h"
 #include "shards/session.h"
@@ -423,6 +424,9 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         return false;
     }
     conn->last_command = (uint16_t)(spec->id + 1);
+    // Of EXEC, the block comes first: multi.c.
+    if (monitor_is_on(s) && !queue && !(handler && handler->run == session_exec))
+        monitor_feed(s, conn, conn->db, spec, p->argc, p->argv);
     if (queue)
         multi_queue(conn, p);
     else if (handler)

@@ -11,6 +11,7 @@
 
 #include "engine/base/alloc.h"
 #include "shards/blocked.h"
+#include "shards/monitor.h"
 #include "shards/session.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
@@ -182,12 +183,23 @@ static void run_session_command(struct connection *conn, const struct queued *q,
     if (reply->errors) statistics_error(&conn->shard->stats, reply->error_code);
 }
 
+static void show(struct shard *s, const struct connection *conn, uint32_t db,
+                 const struct queued *q) {
+    monitor_feed(s, conn, db, q->spec, q->argc, q->argv);
+}
+
+static void show_exec(struct shard *s, const struct connection *conn, uint32_t db) {
+    const struct slice word = SLICE_LITERAL("exec");
+    monitor_feed(s, conn, db, command_find(word), 1, &word);
+}
+
 /**
  * Leaves MULTI and gives EXEC's reply: at once into `now`, or, when it is NULL, through the
  * connection.
  */
 static void end_run(struct multi *m, struct reply *now) {
     struct connection *conn = m->connection;
+    if (monitor_is_on(conn->shard)) show_exec(conn->shard, conn, conn->db);
     struct transaction *t = m->transaction;
     m->running = false;
     conn->multi = NULL;
@@ -213,6 +225,7 @@ static void run_on(struct multi *m, struct reply *now) {
     struct connection *conn = m->connection;
     while (m->next < m->count) {
         const struct queued *q = &m->commands[m->next++];
+        if (monitor_is_on(conn->shard)) show(conn->shard, conn, conn->db, q);
         struct reply r;
         reply_init(&r, &m->reply, conn->proto);
         if (q->spec->where != WHERE_SESSION) {
@@ -416,18 +429,24 @@ bool multi_meets(struct shard *s, const struct multi *m, uint32_t db, bool claim
 void multi_run_request(struct shard *s, struct request *r, struct reply *reply) {
     struct multi *m = r->multi;
     if (m->watches && watch_failed(m->watches, &s->view, s->now_ms)) {
+        if (monitor_is_on(s)) show_exec(s, r->connection, r->db);
         reply_null_array(reply);
         return;
     }
     reply_array(reply, (size_t)m->count);
-    for (int i = 0; i < m->count; i++)
+    for (int i = 0; i < m->count; i++) {
+        if (monitor_is_on(s)) show(s, r->connection, r->db, &m->commands[i]);
         run_engine_command(s, &m->commands[i], shard_view(s, m->write), s->now_ms, r->db,
                            r->cmd_flags, reply);
+    }
+    if (monitor_is_on(s)) show_exec(s, r->connection, r->db);
 }
 
 void session_exec(struct session_call *call) {
     struct connection *conn = call->connection;
     struct multi *m = conn->multi;
+    bool runs = conn->in_multi && !m->spoiled;
+    if (!runs && monitor_is_on(conn->shard)) show_exec(conn->shard, conn, conn->db);
     if (!conn->in_multi) {
         reply_error(call->reply, "ERR EXEC without MULTI");
         return;

@@ -17,6 +17,7 @@
 #include "engine/base/num.h"
 #include "engine/base/prefetch.h"
 #include "shards/lazyfree.h"
+#include "shards/monitor.h"
 #include "shards/multi.h"
 
 #define SHARE_MIN    ((size_t)16 * 1024) // longer frames are not copied
@@ -67,8 +68,11 @@ void pubsub_fini(struct shard *s) {
     struct pubsub_news *news = atomic_load(&s->fleet->faces[s->id].news), *next;
     for (; news; news = next) {
         next = news->next;
-        ASSERT(!news->is_leg); // works have ended before
-        publication_drop(((struct publication_link *)news)->publication);
+        ASSERT(news->kind != NEWS_LEG); // works have ended before
+        if (news->kind == NEWS_LINE)
+            mem_free(news);
+        else
+            publication_drop(((struct publication_link *)news)->publication);
     }
     ASSERT(ps->works == 0);
     pubsub_table_fini(&ps->table);
@@ -234,6 +238,13 @@ static void send_to_all(const struct targets *t, struct pubsub_message *m) {
     // With the last link it may be gone already.
     for (uint32_t i = 0, n = t->count; i < n; i++)
         pubsub__push(s, t->v[i].shard, &p->links[i].news);
+}
+
+void pubsub__push_forced(struct shard *s, uint32_t to, struct pubsub_news *news, uint64_t weight) {
+    uint64_t before =
+        atomic_fetch_add_explicit(&s->fleet->faces[to].news_weight, weight, memory_order_relaxed);
+    if (unlikely(before >= s->fleet->news_room)) wait_for(s, to);
+    pubsub__push(s, to, news);
 }
 
 int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_message *m, bool force) {
@@ -404,8 +415,12 @@ void pubsub__tend(struct shard *s) {
         uint64_t weight = 0;
         for (struct pubsub_news *next; news; news = next) {
             next = news->next;
-            if (news->is_leg) {
+            if (news->kind == NEWS_LEG) {
                 pubsub__leg_back(s, news);
+                continue;
+            }
+            if (news->kind == NEWS_LINE) {
+                weight += monitor_deliver(s, news);
                 continue;
             }
             struct publication_link *link = (struct publication_link *)news;

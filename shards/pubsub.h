@@ -32,9 +32,14 @@ enum pubsub_busy {
 };
 
 /** What is in a shard's news. */
+enum pubsub_news_kind {
+    NEWS_MESSAGE, // a message's link
+    NEWS_LEG,     // an acknowledged leg of a work
+    NEWS_LINE,    // of MONITOR: monitor.h
+};
 struct pubsub_news {
     struct pubsub_news *next;
-    bool is_leg; // an acknowledged leg of a work; else a message's link
+    enum pubsub_news_kind kind;
 };
 
 /** A message to be published. */
@@ -145,6 +150,8 @@ int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_messag
 // Inside pubsub*.c.
 /** Puts something into a shard's news. */
 void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news);
+/** The same for what has a weight and must go now, whether there is room or not. */
+void pubsub__push_forced(struct shard *s, uint32_t to, struct pubsub_news *news, uint64_t weight);
 // pubsub_work.c
 void pubsub__leg_back(struct shard *s, struct pubsub_news *news);
 void pubsub__retry(struct shard *s);

@@ -247,7 +247,7 @@ static void start_legs(struct pubsub_work *w) {
         if (count == 0) continue;
         legs[shard] =
             mem_alloc(sizeof(struct pubsub_leg) + count * sizeof(struct pubsub_subscription *));
-        *legs[shard] = (struct pubsub_leg){.news = {.is_leg = true}, .work = w, .shard = shard};
+        *legs[shard] = (struct pubsub_leg){.news = {.kind = NEWS_LEG}, .work = w, .shard = shard};
         w->missing++;
     }
     for (uint32_t i = 0; i < w->changed_count; i++) {
@@ -408,7 +408,7 @@ static int64_t publish_in_visit(struct shard *s, uint32_t home, struct pubsub_me
 /** Has the home's owner publish. */
 static void send_to_home(struct pubsub_work *w) {
     struct pubsub_leg *leg = mem_alloc(sizeof *leg);
-    *leg = (struct pubsub_leg){.news = {.is_leg = true}, .work = w, .shard = w->channel_home};
+    *leg = (struct pubsub_leg){.news = {.kind = NEWS_LEG}, .work = w, .shard = w->channel_home};
     w->missing = 1;
     shard_send(w->home, w->channel_home, MESSAGE_PUBSUB, leg);
 }

@@ -10,6 +10,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/commands/server.h"
+#include "shards/monitor.h"
 #include "shards/multi.h"
 #include "shards/pubsub_work.h"
 
@@ -27,6 +28,7 @@ static const struct session_handler handlers[] = {
     {"watch", session_watch, true, true},
     {"unwatch", session_unwatch, true, false},
     {"wait", session_wait, true, false},
+    {"monitor", monitor_begin, true, false},
     {"subscribe", session_subscribe, true, false},
     {"unsubscribe", session_unsubscribe, true, false},
     {"psubscribe", session_psubscribe, true, false},
@@ -274,6 +276,7 @@ void session_select(struct session_call *call) {
 
 void session_reset_state(struct connection *conn) {
     if (conn->in_multi) multi_discard(conn);
+    if (conn->is_monitor) monitor_leave(conn);
     multi_unwatch(conn);
     conn->db = 0;
     conn->proto = 2;

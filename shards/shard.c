@@ -144,6 +144,7 @@ void shard_free(struct shard *s) {
     mem_free(s->visited);
     mem_free(s->visits);
     pubsub_fini(s);
+    mem_free(s->monitors.v);
     keyspace_free(s->keyspace);
     if (s->spare) keyspace_free(s->spare);
     intents_fini(&s->intents);

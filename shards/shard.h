@@ -56,6 +56,7 @@ struct shard_face {
     // What was published for its connections (pubsub.h): all shards add, it takes.
     _Alignas(MAILBOX_LINE) _Atomic(struct pubsub_news *) news;
     _Atomic uint64_t news_weight; // how much work that is
+    _Atomic uint32_t monitors;    // clients in MONITOR mode, with those that begin
 };
 
 /** The process-wide part. Made before the threads start, freed after they have ended. */
@@ -114,6 +115,7 @@ enum shard_gate {
     GATE_LOADING = 2, // a file is being loaded: most commands are refused
     GATE_DISK = 4,    // snapshots fail: writes are refused (stop-writes-on-bgsave-error)
     GATE_LEAVING = 8, // the last snapshot before the end is being made: writes wait
+    GATE_MONITORED = 32, // somebody is shown all commands: monitor.h
     GATE_RELOAD = 16, // what DEBUG RELOAD is going to load is being saved: writes wait
 };
 #define GATES_OF_WRITES ((uint32_t)(GATE_LEAVING | GATE_RELOAD))
@@ -129,6 +131,12 @@ enum shard_chore {
     CHORE_NOTES = 4, // notes.h
     CHORE_STOP = 8,  // the fleet stops
     CHORES_ALL = 15
+};
+
+/** Connections in MONITOR mode. */
+struct monitors {
+    struct connection **v;
+    uint32_t count, room;
 };
 
 struct connection_list {
@@ -175,6 +183,7 @@ struct shard {
     uint32_t blocked_count;          // of this shard's, with those whose places are not back yet
     _Atomic(struct pubsub_news *) *news; // its face's
     uint32_t pubsub_busy;                // enum pubsub_busy: looked at in every pass
+    struct monitors monitors;
     struct pubsub *pubsub;               // subscriptions and channels: pubsub.h
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand

@@ -59,3 +59,30 @@ void buf_printf(struct buf *b, const char *format, ...) {
     va_end(again);
     b->len += (size_t)n;
 }
+
+void buf_append_quoted(struct buf *out, struct slice text) {
+    buf_append_char(out, '"');
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        switch (c) {
+        case '\\':
+        case '"':
+            buf_append_char(out, '\\');
+            buf_append_char(out, c);
+            break;
+        case '\n': buf_append_text(out, "\\n"); break;
+        case '\r': buf_append_text(out, "\\r"); break;
+        case '\t': buf_append_text(out, "\\t"); break;
+        case '\a': buf_append_text(out, "\\a"); break;
+        case '\b': buf_append_text(out, "\\b"); break;
+        default:
+            if (c >= ' ' && c <= '~') {
+                buf_append_char(out, c);
+            } else {
+                buf_printf(out, "\\x%02x", (unsigned)(unsigned char)c);
+            }
+            break;
+        }
+    }
+    buf_append_char(out, '"');
+}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/slice.h"
 
 struct buf {
     char *p;
@@ -26,6 +27,11 @@ void buf_free(struct buf *b);
 void buf_shrink_if_empty(struct buf *b, size_t keep);
 /** Removes the first n bytes (n <= len), moving the rest down. */
 void buf_consume(struct buf *b, size_t n);
+/**
+ * Appends the text in double quotes, what is not printable escaped, as redis.conf and MONITOR have
+ * it.
+ */
+void buf_append_quoted(struct buf *b, struct slice text);
 /** printf at the end of the buffer. */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -120,6 +120,7 @@ enum table__row {
     ROW_MEMORY,
     ROW_MGET,
     ROW_MIGRATE,
+    ROW_MONITOR,
     ROW_MOVE,
     ROW_MSET,
     ROW_MSETNX,

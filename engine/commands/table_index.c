@@ -131,6 +131,7 @@ const uint16_t table__index[TABLE_INDEX_SIZE] = {
     [508] = ROW_LCS + 1,
     [511] = ROW_HPTTL + 1,
     [512] = ROW_SETBIT + 1,
+    [519] = ROW_MONITOR + 1,
     [532] = ROW_HSETEX + 1,
     [533] = ROW_TOUCH + 1,
     [534] = ROW_SUNSUBSCRIBE + 1,

@@ -126,7 +126,7 @@ static void check_values(const struct config *c) {
 static void check_quoting(struct slice bytes) {
     struct buf quoted = {0};
     struct config__words words;
-    config__quote(&quoted, bytes);
+    buf_append_quoted(&quoted, bytes);
     bool ok = config__split(slice_of(quoted.p, quoted.len), &words);
     ASSERT(ok && words.count == 1 && slice_equal(words.items[0], bytes));
     config__words_free(&words);

@@ -154,7 +154,7 @@ static void test_quoting_is_undone_by_splitting(void **state) {
     struct config__words words;
     struct buf quoted = {0};
     for (int i = 0; i < 256; i++) all[i] = (char)i;
-    config__quote(&quoted, slice_of(all, sizeof(all)));
+    buf_append_quoted(&quoted, slice_of(all, sizeof(all)));
     assert_true(config__split(text_of(&quoted), &words));
     assert_int_equal(words.count, 1);
     assert_true(slice_equal(words.items[0], slice_of(all, sizeof(all))));
