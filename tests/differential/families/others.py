@@ -188,9 +188,10 @@ class Others(Parts):
         for _ in range(self.pick([0, 0, 1, 2])):
             options.append([self.option(b"GET"), self.pick([b"#", b"weight_*", b"record_*->g",
                                                             b"none_*", b"plain", b"record_*->"])])
-        if self.random() < 0.02:
+        options = self.shuffled(options)
+        if self.random() < 0.02:  # last, or the next option would be what BY or GET wants
             options.append([self.pick([b"BOGUS", b"LIMIT", b"BY", b"GET"])])
-        return [word for words in self.shuffled(options) for word in words]
+        return [word for words in options for word in words]
 
     def do_sort(self):
         r = self.random()
