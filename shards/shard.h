@@ -111,12 +111,12 @@ struct accepted {
 
 /** Why no command may simply be run. Bits of a shard. */
 enum shard_gate {
-    GATE_OUTBOX = 1,  // some words did not fit into the mailboxes: take no new work
-    GATE_LOADING = 2, // a file is being loaded: most commands are refused
-    GATE_DISK = 4,    // snapshots fail: writes are refused (stop-writes-on-bgsave-error)
-    GATE_LEAVING = 8, // the last snapshot before the end is being made: writes wait
+    GATE_OUTBOX = 1,     // some words did not fit into the mailboxes: take no new work
+    GATE_LOADING = 2,    // a file is being loaded: most commands are refused
+    GATE_DISK = 4,       // snapshots fail: writes are refused (stop-writes-on-bgsave-error)
+    GATE_LEAVING = 8,    // the last snapshot before the end is being made: writes wait
     GATE_MONITORED = 32, // somebody is shown all commands: monitor.h
-    GATE_RELOAD = 16, // what DEBUG RELOAD is going to load is being saved: writes wait
+    GATE_RELOAD = 16,    // what DEBUG RELOAD is going to load is being saved: writes wait
 };
 #define GATES_OF_WRITES ((uint32_t)(GATE_LEAVING | GATE_RELOAD))
 #define GATES_OF_FLEET  ((uint32_t)GATE_DISK | GATES_OF_WRITES)
@@ -184,7 +184,7 @@ struct shard {
     _Atomic(struct pubsub_news *) *news; // its face's
     uint32_t pubsub_busy;                // enum pubsub_busy: looked at in every pass
     struct monitors monitors;
-    struct pubsub *pubsub;               // subscriptions and channels: pubsub.h
+    struct pubsub *pubsub; // subscriptions and channels: pubsub.h
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand
     struct buf scratch;            // replies of requests are first written here ...
