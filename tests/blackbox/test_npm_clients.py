@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients of the JavaScript world: pub/sub of ioredis and node-redis, Socket.IO's Redis adapters.
+
+The programs are tests/npm/*.js; tools/install-deps --tests puts the libraries below the build
+folder.
+"""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TORC_BUILD_ROOT", ROOT / "build"))
+MODULES = (BUILD if BUILD.is_absolute() else ROOT / BUILD) / "npm" / "node_modules"
+LIMIT_S = 60
+
+
+@pytest.mark.parametrize("program", ["ioredis", "node_redis", "socket_io"])
+def test_program(server, program):
+    assert MODULES.is_dir(), "no client libraries: run tools/install-deps --tests"
+    done = subprocess.run(
+        ["node", str(ROOT / "tests" / "npm" / (program + ".js"))], timeout=LIMIT_S,
+        capture_output=True, text=True, check=False,
+        env=dict(os.environ, NODE_PATH=str(MODULES), TORC_PORT=str(server.port)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "ok"
