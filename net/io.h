@@ -20,13 +20,16 @@
 
 struct io;
 
+/** In a connection's state: an io over another one is concerned with it (io_tls.h). */
+#define IO_LAYERED (1u << 31)
+
 /**
  * Embedded as the first member of whatever represents a connection. Private to the backend but for
  * fd.
  */
 struct io_conn {
     int fd;
-    uint32_t state;       // backend's flags
+    uint32_t state;       // backend's flags, and IO_LAYERED
     uint32_t pending;     // operations the kernel still holds
     struct iovec *send_v; // rest of the send in progress
     size_t send_count;

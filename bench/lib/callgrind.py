@@ -33,7 +33,7 @@ class Place:
 STAGES = [
     ("allocator", r"libmimalloc|engine/base/alloc\."),
     ("copy and compare (libc)", r"/libc\.so"),
-    ("poll, receive, send", r"net/(io|listener)|bench/driver/"),
+    ("poll, receive, send", r"net/(io|listener|tls)|bench/driver/"),
     ("parse", r"net/resp_parser"),
     ("find the command", r"engine/commands/table"),
     ("hash", r"xxhash|engine/base/hash"),
