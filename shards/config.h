@@ -15,6 +15,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/slice.h"
 #include "engine/types/value.h"
+#include "net/tls.h"
 
 #define CONFIG_BIND_MAX   16
 #define CONFIG_SHARDS_MAX 1024
@@ -40,6 +41,8 @@ struct config {
     int64_t unixsocketperm; // octal in the file; 0: leave
     int64_t tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
     bool protected_mode;
+    int64_t tls_port, tls_handshake_threads; // threads 0: by the number of shards
+    struct tls_settings tls;
     int64_t shards;                        // 0: by affinity and CPU quota
     bool shard_pinning;                    // `shard-pinning yes|no`: pin shard threads to CPUs
     bool shard_ports;                      // shard i listens on port + 1 + i as a cluster node

@@ -20,7 +20,6 @@ static const char *const fsync_words[] = {"everysec", "always", "no", NULL};
 static const char *const diskless_load_words[] = {"disabled", "on-empty-db", "swapdb", NULL};
 static const char *const propagation_words[] = {"ignore", "panic", "panic-on-replicas", NULL};
 static const char *const pubsub_default_words[] = {"allchannels", "resetchannels", NULL};
-static const char *const tls_auth_words[] = {"no", "yes", "optional", NULL};
 
 static bool fail(struct buf *error, const char *reason) {
     buf_append_text(error, reason);
@@ -78,7 +77,7 @@ static bool check_append_name(const struct slice *words, size_t count, struct bu
 #define NO_FILES           "torc writes no append-only file"
 #define NO_REPLICATION     "torc does not replicate"
 #define NO_CLUSTER         "torc is no node of a Redis Cluster; see shard-ports"
-#define NO_TLS             "torc does not speak TLS"
+#define NO_TLS             "torc makes no TLS connections itself"
 #define NO_USERS           "torc has no ACL users"
 #define NO_DEFRAGMENTATION "torc does not defragment"
 #define NO_OOM_SCORE       "the OOM score stays as it is"
@@ -224,27 +223,11 @@ static const struct config__row rows[] = {
     INERT(ENUM, "acl-pubsub-default", "resetchannels", 0, NO_USERS, .words = pubsub_default_words),
     INERT(ENUM, "enable-module-command", "no", CONFIG__IMMUTABLE, "torc does not load modules",
           .words = enable_words),
-    INERT(NUMBER, "tls-port", "0", 0, NO_TLS, RANGE(0, 65535),
-          .stop = "torc does not speak TLS: clients that expect it would not be protected"),
-    INERT(STRING, "tls-cert-file", "", 0, NO_TLS),
-    INERT(STRING, "tls-key-file", "", 0, NO_TLS),
     INERT(STRING, "tls-client-cert-file", "", 0, NO_TLS),
     INERT(STRING, "tls-client-key-file", "", 0, NO_TLS),
-    INERT(STRING, "tls-dh-params-file", "", 0, NO_TLS),
-    INERT(STRING, "tls-ca-cert-file", "", 0, NO_TLS),
-    INERT(STRING, "tls-ca-cert-dir", "", 0, NO_TLS),
-    INERT(STRING, "tls-protocols", "", 0, NO_TLS),
-    INERT(STRING, "tls-ciphers", "", 0, NO_TLS),
-    INERT(STRING, "tls-ciphersuites", "", 0, NO_TLS),
-    INERT(STRING, "tls-key-file-pass", "", CONFIG__SENSITIVE, NO_TLS),
     INERT(STRING, "tls-client-key-file-pass", "", CONFIG__SENSITIVE, NO_TLS),
-    INERT(ENUM, "tls-auth-clients", "yes", 0, NO_TLS, .words = tls_auth_words),
     INERT(BOOL, "tls-replication", "no", 0, NO_TLS),
     INERT(BOOL, "tls-cluster", "no", 0, NO_TLS),
-    INERT(BOOL, "tls-prefer-server-ciphers", "no", 0, NO_TLS),
-    INERT(BOOL, "tls-session-caching", "yes", 0, NO_TLS),
-    INERT(NUMBER, "tls-session-cache-size", "20480", 0, NO_TLS, RANGE(0, INT32_MAX)),
-    INERT(NUMBER, "tls-session-cache-timeout", "300", 0, NO_TLS, RANGE(0, INT32_MAX)),
     INERT(NUMBER, "busy-reply-threshold", "5000", 0, "torc runs no scripts",
           .alias = "lua-time-limit", RANGE(0, INT64_MAX)),
     INERT(NUMBER, "slowlog-log-slower-than", "-1", 0, "torc keeps no slow log",

@@ -23,6 +23,8 @@ static const char *const policy_words[] = {"volatile-lru",   "volatile-lfu", "vo
 
 static const char *const rdb_version_words[] = {"auto", "9", "10", "11", "12", NULL};
 
+static const char *const tls_auth_words[] = {"no", "yes", "optional", NULL}; // enum tls_auth
+
 static const char *const endpoint_words[] = {"ip", "hostname", "unknown-endpoint", NULL};
 
 #define HOST_MAX 256 // with the zero byte, as in Redis
@@ -106,6 +108,39 @@ static const struct config__row rows[] = {
           "what shard ports send clients to: the address, the host name, or whatever host the "
           "client used",
           .words = endpoint_words),
+    ACTED(NUMBER, "tls-port", "0", CONFIG__IMMUTABLE, tls_port,
+          "TCP port for TLS clients, on the addresses of bind; 0: none", RANGE(0, 65535)),
+    ACTED(STRING, "tls-cert-file", "", CONFIG__ABSENT, tls.cert_file,
+          "the server's certificate and those between it and the authority, PEM"),
+    ACTED(STRING, "tls-key-file", "", CONFIG__ABSENT, tls.key_file, "its private key, PEM"),
+    ACTED(STRING, "tls-key-file-pass", "", CONFIG__ABSENT | CONFIG__SENSITIVE, tls.key_file_pass,
+          "password of the key file"),
+    ACTED(STRING, "tls-ca-cert-file", "", CONFIG__ABSENT, tls.ca_cert_file,
+          "authorities that clients' certificates may come from, PEM"),
+    ACTED(STRING, "tls-ca-cert-dir", "", CONFIG__ABSENT, tls.ca_cert_dir,
+          "the same as a directory of files under hashed names (openssl rehash)"),
+    ACTED(ENUM, "tls-auth-clients", "yes", 0, tls.auth_clients,
+          "whether a client needs a certificate; optional: one that has it must have a good one",
+          .words = tls_auth_words),
+    ACTED(STRING, "tls-protocols", "", CONFIG__ABSENT, tls.protocols,
+          "of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 those that are spoken, with blanks between; "
+          "empty: the last two"),
+    ACTED(STRING, "tls-ciphers", "", CONFIG__ABSENT, tls.ciphers,
+          "ciphers up to TLS 1.2, in OpenSSL's notation; empty: OpenSSL's choice"),
+    ACTED(STRING, "tls-ciphersuites", "", CONFIG__ABSENT, tls.ciphersuites, "the same for TLS 1.3"),
+    ACTED(BOOL, "tls-prefer-server-ciphers", "no", 0, tls.prefer_server_ciphers,
+          "the server's order of ciphers counts, not the client's"),
+    ACTED(STRING, "tls-dh-params-file", "", CONFIG__ABSENT, tls.dh_params_file,
+          "parameters for DHE ciphers, PEM; empty: no such ciphers"),
+    ACTED(BOOL, "tls-session-caching", "yes", 0, tls.session_caching,
+          "keep sessions of clients that come back without a ticket"),
+    ACTED(NUMBER, "tls-session-cache-size", "20480", 0, tls.session_cache_size,
+          "most sessions that are kept; 0: no limit", RANGE(0, INT32_MAX)),
+    ACTED(NUMBER, "tls-session-cache-timeout", "300", 0, tls.session_cache_timeout_s,
+          "seconds after which a session cannot be resumed", RANGE(0, INT32_MAX)),
+    ACTED(NUMBER, "tls-handshake-threads", "0", CONFIG__IMMUTABLE | CONFIG__OWN,
+          tls_handshake_threads, "threads that greet TLS clients; 0: one for every four shards",
+          RANGE(0, 64)),
     ACTED(NUMBER, "databases", "16", CONFIG__IMMUTABLE, databases, "databases that SELECT knows",
           RANGE(1, INT32_MAX)),
     ACTED(STRING, "requirepass", "", CONFIG__SENSITIVE | CONFIG__ABSENT, requirepass,

@@ -12,6 +12,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/log.h"
+#include "net/io_tls.h"
 #include "net/listener.h"
 #include "shards/batch.h"
 #include "shards/input.h"
@@ -42,7 +43,10 @@ struct connection *connection_new(struct shard *s, const struct accepted *accept
     s->connections.last = conn;
     s->connection_count++;
     s->stats.connections_received++;
-    io_attach(s->io, &conn->io, accepted->fd);
+    if (accepted->session)
+        io_tls_attach(s->io, &conn->io, accepted->fd, accepted->session);
+    else
+        io_attach(s->io, &conn->io, accepted->fd);
     return conn;
 }
 
@@ -420,4 +424,9 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                conn->last_command ? command_by_id(conn->last_command - 1u)->full_name : "NULL");
     buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s", conn->proto,
                text_or_nothing(conn, CLIENT_LIB_NAME), text_or_nothing(conn, CLIENT_LIB_VER));
+    // A field of our own, so that what plain clients get is Redis's to the byte.
+    if (!io_tls_is(&conn->io) || conn->io_closing) return;
+    const char *protocol, *cipher;
+    io_tls_describe(&conn->io, &protocol, &cipher);
+    buf_printf(out, " tls=%s:%s", protocol, cipher);
 }

@@ -11,6 +11,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "net/io_tls.h"
 
 #define LOOP_EVENTS 512
 
@@ -61,10 +62,15 @@ static int start(struct loop *loop, struct io **io, struct shard **s) {
     int error = io_create(io, backends[loop->config->io_backend], &options, &loop->io_reason);
     if (error < 0) return error;
     loop->io_name = (*io)->ops->name;
+    if (loop->fleet->tls) *io = io_tls_create(*io);
     *s = shard_new(loop->fleet, loop->id, *io, loop->config, loop->random_seed);
     for (int i = 0; loop->id == 0 && i < loop->listeners->count; i++) {
         bool is_unix = loop->listeners->is_unix[i];
         error = io_listen(*io, loop->listeners->fds[i], is_unix ? ACCEPT_UNIX : ACCEPT_TCP);
+        if (error < 0) return error;
+    }
+    for (int i = 0; loop->id == 0 && i < loop->tls->count; i++) {
+        error = io_listen(*io, loop->tls->fds[i], ACCEPT_TLS);
         if (error < 0) return error;
     }
     for (int i = 0; i < loop->own_port.count; i++) {

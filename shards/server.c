@@ -30,12 +30,13 @@
 #include "shards/migrate.h"
 #include "shards/session.h"
 #include "shards/snapshots.h"
+#include "shards/tls.h"
 
 #define RESERVED_FDS 96 // beside clients: listeners, rings, eventfds, log
 
 struct server {
     struct config *config;
-    struct listener_set listeners;
+    struct listener_set listeners, tls_listeners;
     struct fleet *fleet;
     struct loop *loops;
     uint32_t nshards, started;
@@ -78,7 +79,10 @@ static bool open_listeners(struct server *sv) {
         log_line(LOG_WARN, "%s", error);
         return false;
     }
-    if (sv->listeners.count == 0)
+    if (failed == 0)
+        failed = listener_open_tcp(&sv->tls_listeners, addresses, c->bind_count,
+                                   (uint16_t)c->tls_port, (int)c->tcp_backlog, error, sizeof error);
+    if (sv->listeners.count + sv->tls_listeners.count == 0)
         log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
     return true;
 }
@@ -156,6 +160,7 @@ static void make_fleet(struct server *sv) {
                                      .config = sv->config,
                                      .random_seed = seeds[1] + i,
                                      .listeners = &sv->listeners,
+                                     .tls = &sv->tls_listeners,
                                      .ready = &sv->ready,
                                      .abandoned = &sv->abandoned};
     mem_free(cpus);
@@ -186,6 +191,9 @@ static void announce(const struct server *sv) {
 static void log_ready(const struct config *c) {
     if (c->port > 0)
         log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
+    if (c->tls_port > 0)
+        log_line(LOG_NOTICE, "Ready to accept connections tls on port %lld",
+                 (long long)c->tls_port);
     if (c->unixsocket[0] != '\0')
         log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
 }
@@ -266,13 +274,31 @@ static _Noreturn void end_at_once(void) {
     _exit(1);
 }
 
+/** SIGHUP: the files may be new. */
+static void reload_certificates(const struct server *sv) {
+    struct fleet *fleet = sv->fleet;
+    struct buf error = {0};
+    pthread_mutex_lock(&fleet->admin_lock);
+    const struct config *newest = fleet->config ? fleet->config : sv->config;
+    bool ok = tls_front_reload(fleet->tls, newest, &error);
+    pthread_mutex_unlock(&fleet->admin_lock);
+    if (ok)
+        log_line(LOG_NOTICE, "Received SIGHUP: the TLS certificates have been read again");
+    else
+        log_line(LOG_WARN, "Received SIGHUP: TLS stays as it was: %.*s", (int)error.len, error.p);
+    buf_free(&error);
+}
+
 /** Returns when the server may end: a signal asks for it first, then the snapshots agree. */
 static void wait_for_signal(const struct server *sv, const sigset_t *signals) {
     struct fleet *fleet = sv->fleet;
     int number;
     while (sigwait(signals, &number) == 0) {
         if (atomic_load(&fleet->leaving) || atomic_load(&fleet->unloaded)) return;
-        if (number == SIGHUP) continue; // as Redis: a closed terminal does not end a server
+        if (number == SIGHUP) { // as in Redis, a closed terminal does not end a server
+            if (fleet->tls) reload_certificates(sv);
+            continue;
+        }
         bool saving = (atomic_load(&fleet->gates) & GATE_LEAVING) != 0;
         if (saving && number == SIGINT) end_at_once();
         log_line(LOG_NOTICE, "Received %s, shutting down", number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -285,6 +311,7 @@ static void stop_threads(struct server *sv) {
     for (uint32_t i = 0; i < sv->nshards && !atomic_load(&sv->abandoned); i++)
         io_wake(sv->fleet->shards[i]->io, NULL);
     migrate_pool_stop(sv->fleet->migrations); // while the shards still hear what it has to tell
+    if (sv->fleet->tls) tls_front_stop(sv->fleet->tls);
     pthread_barrier_wait(&sv->ready);
     for (uint32_t i = 0; i < sv->started; i++) pthread_join(sv->loops[i].thread, NULL);
     pthread_barrier_destroy(&sv->ready);
@@ -339,10 +366,21 @@ static void remove_leftovers(const struct config *c) {
     buf_free(&names);
 }
 
+/** With tls-port: reads the certificates and starts the threads that greet TLS clients. */
+static bool start_tls(struct server *sv) {
+    if (sv->config->tls_port == 0) return true;
+    struct buf error = {0};
+    sv->fleet->tls = tls_front_new(sv->fleet, sv->config, &error);
+    if (!sv->fleet->tls)
+        log_line(LOG_WARN, "TLS can't be configured: %.*s", (int)error.len, error.p);
+    buf_free(&error);
+    return sv->fleet->tls != NULL;
+}
+
 static int serve(struct server *sv, const sigset_t *signals) {
     make_fleet(sv);
     int status = 1;
-    if (!open_shard_ports(sv)) {
+    if (!open_shard_ports(sv) || !start_tls(sv)) {
         // the reason is in the log
     } else if (lazyfree_start() < 0) {
         log_line(LOG_WARN, "Can't start the freeing thread");
@@ -360,6 +398,7 @@ static int serve(struct server *sv, const sigset_t *signals) {
         lazyfree_stop();
     }
     for (uint32_t i = 0; i < sv->nshards; i++) listener_close(&sv->loops[i].own_port);
+    if (sv->fleet->tls) tls_front_free(sv->fleet->tls);
     snapshots_free(sv->fleet->snapshots);
     fleet_free(sv->fleet);
     mem_free(sv->loops);
@@ -397,6 +436,7 @@ int server_run(struct config *config, const struct config_notices *notices) {
     if (open_listeners(&sv)) {
         if (write_pidfile(config)) status = serve(&sv, &signals);
         listener_close(&sv.listeners);
+        listener_close(&sv.tls_listeners);
         if (config->unixsocket[0] != '\0') unlink(config->unixsocket);
         if (config->pidfile[0] != '\0') unlink(config->pidfile);
     }

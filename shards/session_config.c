@@ -18,6 +18,7 @@
 #include "shards/session.h"
 #include "shards/session_shared.h"
 #include "shards/snapshots.h"
+#include "shards/tls.h"
 
 // ---- get ---------------------------------------------------------------------------------------
 
@@ -66,6 +67,33 @@ static bool apply_to_process(const struct config *old, const struct config *new,
     return true;
 }
 
+/** The first argument that names a directive of TLS. NULL: none does. */
+static const struct slice *tls_argument(const struct session_call *call) {
+    for (int i = 2; i < call->argc; i += 2)
+        if (call->argv[i].n > 4 && strncasecmp(call->argv[i].p, "tls-", 4) == 0)
+            return &call->argv[i];
+    return NULL;
+}
+
+/** Reads the certificates anew when TLS was spoken of, also to say the same: files may be new. */
+static bool apply_to_tls(const struct session_call *call, const struct config *new,
+                         struct buf *error) {
+    struct tls_front *front = call->connection->shard->fleet->tls;
+    const struct slice *named = front ? tls_argument(call) : NULL;
+    if (!named) return true;
+    struct buf reason = {0};
+    bool ok = tls_front_reload(front, new, &reason);
+    if (!ok) {
+        log_line(LOG_WARN, "CONFIG SET: TLS stays as it was: %.*s", (int)reason.len, reason.p);
+        buf_printf(error,
+                   "CONFIG SET failed (possibly related to argument '%.*s') - Unable to update TLS "
+                   "configuration: %.*s",
+                   (int)named->n, named->p, (int)reason.len, reason.p);
+    }
+    buf_free(&reason);
+    return ok;
+}
+
 /** Makes and publishes the changed configuration. False: error says why, nothing has changed. */
 static bool change_newest(struct session_call *call, struct config_change *change,
                           struct buf *error) {
@@ -76,7 +104,7 @@ static bool change_newest(struct session_call *call, struct config_change *chang
     struct config *new = config_copy(old);
     bool ok = config_set_many(new, call->argv + 2, (size_t)(call->argc - 2) / 2,
                               session__is_local(call->connection), error) &&
-              apply_to_process(old, new, error);
+              apply_to_tls(call, new, error) && apply_to_process(old, new, error);
     if (ok) {
         if (fleet->config) config_release(fleet->config);
         fleet->config = config_retain(new);

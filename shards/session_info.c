@@ -10,6 +10,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/keyspace/waiting.h"
+#include "net/io_tls.h"
 #include "shards/fanout.h"
 #include "shards/pubsub.h"
 #include "shards/session.h"
@@ -66,6 +67,7 @@ static void snapshot_clients(const struct shard *s, struct info_snapshot *snap) 
         snap->blocked += conn->work && conn->work->blocking;
         snap->timed += conn->work && conn->work->blocking && conn->work->timed;
         snap->subscribed += pubsub_is_subscribed(conn);
+        snap->tls += io_tls_is(&conn->io);
         snap->client_memory += sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap;
         if (conn->in.cap > snap->input_max) snap->input_max = conn->in.cap;
         size_t output = conn->out.cap + conn->sending.cap;
@@ -141,6 +143,7 @@ static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *f
     to->blocked += from->blocked;
     to->timed += from->timed;
     to->subscribed += from->subscribed;
+    to->tls += from->tls;
     to->channels += from->channels;
     to->shard_channels += from->shard_channels;
     if (from->patterns > to->patterns) to->patterns = from->patterns; // each shard knows all

@@ -19,6 +19,7 @@
 #include "shards/session_info.h"
 #include "shards/session_shared.h"
 #include "shards/snapshots.h"
+#include "shards/tls.h"
 
 typedef unsigned long long ull;
 
@@ -358,6 +359,13 @@ static void write_shards(const struct info *info, struct buf *out) {
     put(out, "cross_shard_messages", info->total.stats.messages_sent);
     put_text(out, "io_backend", s->io->ops->name);
     put_text(out, "io_fallback_reason", s->fleet->io_reason ? s->fleet->io_reason : "");
+    if (s->fleet->tls) {
+        struct tls_pool_counts tls = tls_front_counts(s->fleet->tls);
+        put(out, "tls_connections", info->total.tls);
+        put(out, "tls_handshakes", tls.done);
+        put(out, "tls_handshakes_failed", tls.failed);
+        put(out, "tls_handshakes_waiting", tls.waiting);
+    }
     for (uint32_t i = 0; i < s->fleet->nshards; i++) {
         const struct info_snapshot *snap = &info->by_shard[i];
         const struct statistics *st = &snap->stats;

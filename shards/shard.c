@@ -16,6 +16,7 @@
 #include "engine/base/log.h"
 #include "engine/base/prefetch.h"
 #include "net/listener.h"
+#include "net/tls.h"
 #include "shards/batch.h"
 #include "shards/blocked.h"
 #include "shards/connection.h"
@@ -30,6 +31,7 @@
 #include "shards/pubsub_work.h"
 #include "shards/request.h"
 #include "shards/snapshots.h"
+#include "shards/tls.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
 #include "shards/watch.h"
@@ -342,6 +344,7 @@ static void flush_messages(struct shard *s) {
 
 void shard_adopt(struct shard *s, struct accepted *accepted) {
     if (s->stopping) {
+        if (accepted->session) tls_session_free(accepted->session);
         close(accepted->fd);
         atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
     } else {
@@ -351,9 +354,13 @@ void shard_adopt(struct shard *s, struct accepted *accepted) {
     mem_free(accepted);
 }
 
-/** Sends a last word to a socket that is not going to be served, and closes it. */
-static void turn_away(struct shard *s, int fd, const char *text) {
-    ssize_t sent = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+/**
+ * Sends a last word to a socket that is not going to be served, and closes it. Who expects TLS
+ * could not read it before a handshake, which is more than a refusal is worth.
+ */
+static void turn_away(struct shard *s, int fd, enum accept_from from, const char *text) {
+    bool readable = from != ACCEPT_TLS;
+    ssize_t sent = readable ? send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
     if (sent < 0) log_line(LOG_DEBUG_LEVEL, "A refused client did not even take the reason");
     close(fd);
     s->stats.connections_rejected++;
@@ -401,11 +408,11 @@ static bool count_in(struct shard *s, uint32_t shard) {
 static void assign(struct shard *s, int fd, enum accept_from from) {
     uint32_t to = from == ACCEPT_NODE ? s->id : emptiest(s->fleet);
     if (!count_in(s, to)) {
-        turn_away(s, fd, "-ERR max number of clients reached\r\n");
+        turn_away(s, fd, from, "-ERR max number of clients reached\r\n");
     } else if (is_stranger(s, fd, from == ACCEPT_UNIX)) {
         atomic_fetch_sub(&s->fleet->faces[to].connections, 1);
         turn_away(
-            s, fd,
+            s, fd, from,
             "-DENIED torc is running in protected mode because protected mode is enabled and "
             "no password is set. In this mode connections are only accepted from the "
             "loopback interface. To accept others, set a password with 'requirepass', or "
@@ -413,7 +420,9 @@ static void assign(struct shard *s, int fd, enum accept_from from) {
     } else {
         struct accepted *accepted = mem_alloc(sizeof *accepted);
         *accepted = (struct accepted){.id = ++s->fleet->client_id, .fd = fd, .from = from};
-        if (to == s->id)
+        if (from == ACCEPT_TLS)
+            tls_front_add(s->fleet->tls, accepted, to);
+        else if (to == s->id)
             shard_adopt(s, accepted);
         else
             shard_send(s, to, MESSAGE_CONNECTION, accepted);
@@ -682,6 +691,7 @@ void shard_sleep_end(struct shard *s) {
 }
 
 bool shard_is_finished(const struct shard *s) {
+    if (s->fleet->tls && !tls_front_is_stopped(s->fleet->tls)) return false;
     if (!s->stopping || s->connection_count > 0 || s->held_first || s->intents.parts > 0 ||
         s->blocked_count > 0 || s->loading || notes_waiting(s) || !pubsub_is_idle(s) ||
         snapshot_walk_holds(s) || (s->id == 0 && !snapshots_are_quiet(s->fleet)))

@@ -38,6 +38,8 @@ struct pubsub;
 struct pubsub_news;
 struct request;
 struct shard;
+struct ssl_st;
+struct tls_front;
 
 /** What a shard shows to the others: three cache lines each. */
 struct shard_face {
@@ -72,6 +74,7 @@ struct fleet {
     int64_t (*clock_ns)(void);       // for measuring how long steps take; NULL: nobody looks
     struct snapshot_walk *snapshot;  // the one under way, if there is one: snapshot_walk.h
     struct migrate_pool *migrations; // threads for MIGRATE
+    struct tls_front *tls;           // NULL: there is no TLS port
     uint64_t news_room;              // a shard's, for messages: pubsub.h
     uint32_t paced_from;             // receivers: pubsub.h
     const char *io_reason;           // why io_uring was not taken; NULL
@@ -100,6 +103,7 @@ enum accept_from {
     ACCEPT_TCP,
     ACCEPT_UNIX,
     ACCEPT_NODE, // the shard's own port: served by this shard, which is a cluster node there
+    ACCEPT_TLS,
 };
 
 /** An accepted socket on its way to the shard that will serve it; that shard's when it arrives. */
@@ -107,6 +111,7 @@ struct accepted {
     uint64_t id; // of the client: in the order of accepting
     int fd;
     enum accept_from from;
+    struct ssl_st *session; // ACCEPT_TLS, after the handshake
 };
 
 /** Why no command may simply be run. Bits of a shard. */
