@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 kept = {name: sys.modules.pop(name) for name in list(sys.modules)
         if name == "lib" or name.startswith("lib.")}
 from lib import callgrind, chart, families, guarding, latencies, page  # noqa: E402
-from lib import scenarios, snapshots, stalls, table  # noqa: E402
+from lib import scenarios, snapshots, stalls, table, tls  # noqa: E402
 for name in [n for n in sys.modules if n == "lib" or n.startswith("lib.")]:
     del sys.modules[name]
 sys.modules.update(kept)
@@ -256,6 +256,23 @@ def test_shard_ports_beside_the_plain_port():
     text = latencies.ports_markdown(rows)
     assert "| 10 | Redis | 3 | 1.00x | 100,000 | 20.0 |  |" in text
     assert "| 10 | torc, plain port | 1 | 0.38x | 100,000 | 20.0 | 0.5000 |" in text
+
+
+# ---- bench/tls ---------------------------------------------------------------------------------
+
+def test_the_table_of_tls_shows_medians_and_ratios_of_rounds():
+    torc = {name: [1.0, 3.0, 2.0] for name, *_ in tls.ROWS}
+    redis = {name: [2.0, 4.0, 8.0] for name, *_ in tls.ROWS}
+    text = tls.report({"torc": torc, "redis": redis}, {"torc": "1", "redis": "7"})
+    assert "| CPU us per command, pipeline 50 | 2.000 | 4.000 | 0.50 (aim 0.45) |" in text
+    assert "| bytes per idle connection | 2 | 4 | 0.50 |" in text
+    assert "(torc 1, redis 7; " in text
+
+
+def test_percentiles_of_tls():
+    values = list(range(100, 0, -1))
+    assert tls.percentile(values, 0.99) == 100 and tls.percentile(values, 0.5) == 51
+    assert tls.percentile([7], 0.99) == 7
 
 
 # ---- bench/types -------------------------------------------------------------------------------
