@@ -30,6 +30,7 @@
 
 #define RECORD_MAX  16384        // bytes of a record, without what TLS adds
 #define SEND_STEP   (256 * 1024) // records for one send of the backend, about
+#define OWN_MAX     (16 * 1024)  // answers of OpenSSL's that wait for a client to read
 #define SPARES_MAX  64           // buffers that wait to be used again
 #define SPARE_LARGE (64 * 1024)  // what is larger is given back
 
@@ -275,6 +276,14 @@ static void after_read(struct secured *s) {
     end_receiving(s, -EPROTO);
 }
 
+/** A client may not make us keep answers (to key updates, say) that it never reads. */
+static void bound_own_records(struct secured *s) {
+    if (!(s->flags & BUSY) || s->out.len <= OWN_MAX || (s->flags & FAILED)) return;
+    log_broken(s, "the client wants answers and does not read");
+    s->flags |= FAILED;
+    end_receiving(s, -EPROTO);
+}
+
 /** Decrypts what has arrived; true: *event now has the outer connection's bytes. */
 static bool on_received(struct secured *s, struct io_event *event) {
     if (s->flags & (CLOSING | ENDED)) return false;
@@ -301,6 +310,7 @@ static bool on_received(struct secured *s, struct io_event *event) {
         // A broken send shows in what follows.
         int rc = push(s);
         (void)rc;
+        bound_own_records(s);
     }
     event->conn = s->outer;
     event->data = to;

@@ -300,7 +300,7 @@ static void deliver(struct play *play, size_t n, int max) {
 
 static void server_sends(struct play *play, size_t n, size_t first, size_t second) {
     if (play->sending || play->closed || play->below->closing) return;
-    n = n % SEND_MAX + 3;
+    n = n % (SEND_MAX - 2) + 3;
     for (size_t i = 0; i < n; i++) play->reply[i] = (char)((play->replied.len + i) * 17);
     first = first % (n - 2) + 1;
     second = second % (n - first - 1) + 1;

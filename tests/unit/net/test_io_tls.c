@@ -490,6 +490,27 @@ static void test_key_update(void **state) {
     teardown(f);
 }
 
+static void test_unread_answers_are_bounded(void **state) {
+    struct fixture *f = setup(state);
+    struct server_conn c;
+    int fd;
+    SSL *client = connect_pair(f, &c, &fd);
+    const size_t n = 8 << 20;
+    char *bytes = calloc(1, n);
+    struct iovec v = {bytes, n};
+    assert_int_equal(io_send(f->io, &c.io, &v, 1), 0);
+    c.sending = true;
+    for (int i = 0; i < 5000 && !c.error; i++) {
+        assert_int_equal(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED), 1);
+        while (SSL_do_handshake(client) != 1 && !c.error) pump(f);
+        pump(f);
+    }
+    assert_true(c.error);
+    disconnect(f, &c, client, fd);
+    free(bytes);
+    teardown(f);
+}
+
 static void test_plain_beside(void **state) {
     struct fixture *f = setup(state);
     struct server_conn secure, plain = {0};
@@ -581,6 +602,7 @@ int main(void) {
         BOTH(test_goodbyes),
         BOTH(test_bad_records),
         BOTH(test_key_update),
+        BOTH(test_unread_answers_are_bounded),
         BOTH(test_plain_beside),
         BOTH(test_failed_handshakes),
         BOTH(test_new_context),
