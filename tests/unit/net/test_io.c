@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The promises of net/io.h, each tested over both backends (io_uring cases are skipped where the
-// host has no io_uring). A small echo server lives on the io under test; its peers are plain
-// non-blocking sockets driven by the same thread, so that a failure is where the debugger stands.
-// Only the wake-up tests use a second thread. No test depends on an upper bound of time, but a
-// guard ends a hang.
+// host has no io_uring), by themselves and below an io that speaks TLS with others. A small echo
+// server lives on the io under test; its peers are plain non-blocking sockets driven by the same
+// thread, so that a failure is where the debugger stands. Only the wake-up tests use a second
+// thread. No test depends on an upper bound of time, but a guard ends a hang.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "net/io.h"
+#include "net/io_tls.h"
 
 #define MS         1000000LL
 #define GUARD_NS   (60 * 1000 * MS)
@@ -150,11 +151,26 @@ static void open_listener(struct fixture *f) {
     assert_int_equal(io_listen(f->io, f->listen_fd, 77), 0);
 }
 
+#define BELOW_TLS "TLS over "
+
+/** The backend that a test's name for an io speaks of. */
+static const char *backend_of(const char *name) {
+    size_t n = strlen(BELOW_TLS);
+    return strncmp(name, BELOW_TLS, n) == 0 ? name + n : name;
+}
+
+static int make_io(struct io **out, const char *name, const struct io_options *options,
+                   const char **reason) {
+    int rc = io_create(out, backend_of(name), options, reason);
+    if (rc == 0 && name != backend_of(name)) *out = io_tls_create(*out);
+    return rc;
+}
+
 static struct fixture setup_with(void **state, const struct io_options *options) {
-    const char *backend = *state;
+    const char *backend = backend_of(*state);
     const char *reason = NULL;
     struct fixture f = {.echo = true, .events_max = EVENTS_MAX};
-    int rc = io_create(&f.io, backend, options, &reason);
+    int rc = make_io(&f.io, *state, options, &reason);
     if (rc < 0 && strcmp(backend, "io_uring") == 0) {
         print_message("io_uring is not available: %s\n", reason);
         skip();
@@ -629,7 +645,7 @@ static void *run_waker(void *argument) {
     struct waker *w = argument;
     struct io *own = NULL;
     struct io_event events[8];
-    if (w->backend != NULL && io_create(&own, w->backend, NULL, NULL) != 0) return (void *)1;
+    if (w->backend != NULL && make_io(&own, w->backend, NULL, NULL) != 0) return (void *)1;
     for (unsigned i = 1; i <= w->rounds; i++) {
         atomic_store_explicit(w->mail, i, memory_order_relaxed);
         io_wake(w->target, own);
@@ -726,7 +742,8 @@ static void test_auto_falls_back(void **state) {
 
 #define ON(f, backend) \
     { #f " (" backend ")", f, NULL, NULL, (void *)backend }
-#define BOTH(f) ON(f, "epoll"), ON(f, "io_uring")
+#define BOTH(f) \
+    ON(f, "epoll"), ON(f, "io_uring"), ON(f, BELOW_TLS "epoll"), ON(f, BELOW_TLS "io_uring")
 
 int main(void) {
     const struct CMUnitTest tests[] = {
