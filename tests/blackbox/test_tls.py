@@ -310,6 +310,46 @@ def test_maxclients(start, files):
         c.close()
 
 
+def test_a_storm(start, files):
+    """Many at once, who do not all stay: each is served or counted as failed, none is lost."""
+    tls = Tls(start, files, tls_handshake_threads=3)
+    context = tls.context()
+    with tls.client(context) as c:
+        raws = [socket.create_connection(("127.0.0.1", tls.port), timeout=10 * SLOW)
+                for _ in range(200)]
+        for raw in raws[::2]:
+            raw.close()
+        clients = [context.wrap_socket(raw, server_hostname="127.0.0.1") for raw in raws[1::2]]
+        for client in clients:
+            client.sendall(b"PING\r\n")
+        assert [client.recv(100) for client in clients] == [b"+PONG\r\n"] * 100
+        eventually(lambda: tls.shards()["tls_handshakes_failed"] == "100")
+        assert tls.shards()["tls_connections"] == "101"
+        for client in clients:
+            client.close()
+        eventually(lambda: tls.shards()["tls_connections"] == "1")
+        assert c("PING") == "PONG"
+    with tls.server.client() as admin:
+        eventually(lambda: info(admin, "clients")["connected_clients"] == "1")
+
+
+def test_stop(start, files):
+    """The end comes with clients in all states, and leaves nothing behind (asan looks)."""
+    tls = Tls(start, files)
+    context = tls.context()
+    quiet = [socket.create_connection(("127.0.0.1", tls.port)) for _ in range(20)]
+    for peer in quiet[:10]:
+        peer.sendall(bytes.fromhex("16030100c8010000c40303"))
+    clients = [tls.client(context) for _ in range(5)]
+    tls.server.process.send_signal(signal.SIGTERM)
+    assert tls.server.wait_exit() == 0
+    for c in clients:
+        assert c.sock.recv(10) == b""  # with a close_notify
+        c.close()
+    for peer in quiet:
+        peer.close()
+
+
 # ---- endings ----
 
 def test_endings(tls):
