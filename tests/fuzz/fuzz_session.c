@@ -401,9 +401,10 @@ static const struct command *pick_row(struct world *w) {
 static void note_command(struct world *w, struct link *l, const struct command *row) {
     l->commands++;
     if (strcmp(row->full_name, "client|reply") == 0) l->inexact = true;
-    if (strcmp(row->full_name, "wait") == 0) l->inexact = true; // it may be for ever ...
-    if (row->flags & COMMAND_BLOCKING) l->inexact = true;       // ... and so may these
-    if (row->flags & COMMAND_SUBSCRIBED) l->inexact = true;     // several confirmations, messages
+    if (strcmp(row->full_name, "wait") == 0) l->inexact = true;    // it may be for ever ...
+    if (row->flags & COMMAND_BLOCKING) l->inexact = true;          // ... and so may these
+    if (strcmp(row->full_name, "monitor") == 0) l->inexact = true; // is shown commands
+    if (row->flags & COMMAND_SUBSCRIBED) l->inexact = true; // several confirmations, messages
     if (strcmp(row->full_name, "client|pause") == 0) w->inexact = true;
 }
 

@@ -203,8 +203,10 @@ class Streams(Parts):
             (0.5, [self.option(b"COUNT"), self.number(1)]), (0.3, [self.option(b"JUSTID")])]), None
 
     def do_xsetid(self):
+        # Before 7.2 an id below the highest that was deleted was taken.
+        is_new = self.random() < 0.8 or self.version < (7, 2)
         args = [self.stream_key(), b"%d-5" % (self.stream_clock + self.below(3))
-                if self.random() < 0.8 else self.old_id()]
+                if is_new else self.old_id()]
         if self.random() < 0.5:
             args += [self.option(b"ENTRIESADDED"), b"%d" % self.below(5000),
                      self.option(b"MAXDELETEDID"), self.old_id()]
