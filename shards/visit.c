@@ -77,7 +77,6 @@ static bool enter(struct shard *s, uint32_t to) {
         relax();
     }
     s->visited[to] = true;
-    s->fleet->keyspaces[to]->events = s->sink;
     s->visits[s->visited_count++] = to;
     return true;
 }
@@ -85,7 +84,9 @@ static bool enter(struct shard *s, uint32_t to) {
 static void leave(struct shard *s, uint32_t to) {
     _Atomic uint32_t *door = &s->fleet->faces[to].door;
     s->visited[to] = false;
-    s->fleet->keyspaces[to]->events = s->fleet->shards[to]->sink;
+    // A keyspace that is lent as a whole is somebody else's, whoever is at the door.
+    if (!s->fleet->shards[to]->intents.lent)
+        s->fleet->keyspaces[to]->events = s->fleet->shards[to]->sink;
     // Its owner may sleep on, and whoever asks what can be evicted must see what came now.
     if (unlikely(s->eviction.limit != 0)) eviction_show(s->fleet->shards[to]);
     if (likely(move(door, DOOR_VISITED, DOOR_OPEN))) return;
@@ -96,7 +97,10 @@ bool visit_also(struct shard *s, uint32_t shard) {
     if (shard == s->id) return s->intents.parts == 0;
     if (s->visited[shard]) return true;
     if (!enter(s, shard)) return false;
-    if (s->fleet->shards[shard]->intents.parts == 0) return true;
+    if (s->fleet->shards[shard]->intents.parts == 0) {
+        s->fleet->keyspaces[shard]->events = s->sink;
+        return true;
+    }
     s->visited_count--;
     leave(s, shard);
     return false;

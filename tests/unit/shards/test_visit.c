@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/base/alloc.h"
+#include "engine/keyspace/events.h"
 #include "shards/visit.h"
 
 #define SHARDS 3
@@ -78,6 +79,19 @@ static void who_gets_in(void **state) {
     h->shards[0].intents.parts = 1; // a transaction has keys there
     assert_false(begin(h, 1, 0));
     visit_end(&h->shards[1]);
+    // The keyspace is lent as a whole: its events go to who has it, whoever looks in at the door.
+    struct event_sink borrower;
+    h->shards[0].intents.lent = true;
+    h->shards[0].keyspace->events = &borrower;
+    assert_false(begin(h, 1, 0));
+    assert_ptr_equal(h->shards[0].keyspace->events, &borrower);
+    visit_end(&h->shards[1]);
+    assert_int_equal(visit_tables(&h->shards[1], 0), VISIT_ENTERED);
+    assert_ptr_equal(h->shards[0].keyspace->events, &borrower);
+    visit_tables_end(&h->shards[1], 0, VISIT_ENTERED);
+    assert_ptr_equal(h->shards[0].keyspace->events, &borrower);
+    h->shards[0].keyspace->events = h->shards[0].sink;
+    h->shards[0].intents.lent = false;
     h->shards[0].intents.parts = 0;
     visit_return(&h->shards[0]);
     visit_return(&h->shards[0]);
