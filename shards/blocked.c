@@ -12,6 +12,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/keyspace/waiting.h"
+#include "shards/tracking.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
 
@@ -60,7 +61,8 @@ struct blocked {
     bool done;                    // the connection has been answered
     bool scattered;               // the command needs keys beyond the one that is ready, elsewhere
     struct buf reply;
-    const char *error; // of CLIENT UNBLOCK
+    struct tracking_hold *hold; // what keeps the reply; NULL: nothing
+    const char *error;          // of CLIENT UNBLOCK
     enum entry_type type;
     bool on_missing;
     uint32_t db;
@@ -193,12 +195,18 @@ static void finish(struct blocked *b) {
     free_if_over(b);
 }
 
+static bool writes(const struct blocked *b) { return (b->spec->flags & COMMAND_WRITE) != 0; }
+
 static void answer(struct blocked *b) {
     struct connection *conn = b->work.connection;
     struct buf reply = b->reply;
     b->reply = (struct buf){0};
-    finish(b);
+    if (unlikely(b->hold != NULL)) tracking_returned(b->hold);
     connection_work_done(conn, reply.p, reply.len);
+    // What was read elsewhere may have changed since, and the word of it have passed the reply.
+    if (unlikely(b->cmd_flags & CMD_CTX_TRACKED) && !writes(b))
+        tracking_forget(conn, b->spec, b->argc, b->argv);
+    finish(b);
     buf_free(&reply);
 }
 
@@ -287,8 +295,9 @@ static void run_retry(struct transaction *t, void *context) {
                     .now_us = s->now_us,
                     .db = b->db,
                     .flags = b->cmd_flags,
-                    .block = &block};
-    cmd_run(&c);
+                    .block = &block,
+                    .client = b->work.connection};
+    shard_run_command(s, &c);
     mem_free(block.replaced);
     if (!block.wanted) {
         count_errors(s, b, &reply);
@@ -299,8 +308,6 @@ static void run_retry(struct transaction *t, void *context) {
         if (!put_back(b, CLAIM_HOME)) retry_later(s, b);
     }
 }
-
-static bool writes(const struct blocked *b) { return (b->spec->flags & COMMAND_WRITE) != 0; }
 
 /**
  * Runs the command as a transaction over all its keys. The client is home's, and still waits: the
@@ -366,8 +373,10 @@ static bool run_claimed(struct shard *s, struct blocked *b, const struct view *v
                     .db = b->db,
                     .flags = b->cmd_flags,
                     .block = &block,
-                    .only_arg = only_arg};
-    cmd_run(&c);
+                    .only_arg = only_arg,
+                    .client = b->work.connection};
+    shard_run_command(s, &c);
+    if (unlikely(s->gates & GATE_TRACKED)) b->hold = tracking_take_hold(s);
     mem_free(block.replaced);
     count_errors(s, b, &reply);
     return !block.wanted;

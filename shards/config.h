@@ -65,6 +65,7 @@ struct config {
     int64_t hz;
     int64_t maxmemory;            // bytes; 0: no limit
     char *notify_keyspace_events; // letters: events.h
+    int64_t tracking_table_max_keys;
     int maxmemory_policy; // enum config_maxmemory_policy (decides LRU or LFU access information)
     int64_t maxmemory_samples, maxmemory_eviction_tenacity;
     int64_t lfu_log_factor, lfu_decay_time;

@@ -238,8 +238,6 @@ static const struct config__row rows[] = {
     INERT(BOOL, "latency-tracking", "no", 0, "torc keeps no latency histograms per command"),
     INERT(WORDS, "latency-tracking-info-percentiles", "50 99 99.9", CONFIG__MULTI,
           "torc keeps no latency histograms per command", .check = check_percentiles),
-    INERT(NUMBER, "tracking-table-max-keys", "1000000", 0, "torc does not track keys for clients",
-          RANGE(0, INT64_MAX)),
     INERT(BOOL, "use-exit-on-panic", "no", CONFIG__HIDDEN, TEST_AID),
     INERT(BOOL, "aof-disable-auto-gc", "no", CONFIG__HIDDEN, TEST_AID),
     INERT(NUMBER, "rdb-key-save-delay", "0", CONFIG__HIDDEN, TEST_AID, RANGE(INT32_MIN, INT32_MAX)),

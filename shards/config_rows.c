@@ -259,6 +259,11 @@ static const struct config__row rows[] = {
         EVENTS, "notify-keyspace-events", "", 0, notify_keyspace_events,
         "which events are published: K by key, E by event, of the classes g $ l s h z x e t d n m; "
         "A: all but n and m; empty: none"),
+    ACTED(
+        NUMBER, "tracking-table-max-keys", "1000000", 0, tracking_table_max_keys,
+        "keys, of all shards together, that are remembered as read by clients that cache; what is "
+        "too much is forgotten, and those clients are told as if it had changed; 0: no limit",
+        RANGE(0, INT64_MAX)),
     ACTED(NUMBER, "key-load-delay", "0", CONFIG__HIDDEN, key_load_delay,
           "for tests: microseconds to wait for each key that is loaded; negative: for one "
           "microsecond, at one key in so many",

@@ -21,6 +21,7 @@
 #include "shards/multi.h"
 #include "shards/pubsub.h"
 #include "shards/request.h"
+#include "shards/tracking.h"
 #include "shards/visit.h"
 
 struct connection *connection_new(struct shard *s, const struct accepted *accepted) {
@@ -70,7 +71,7 @@ static void end_send(struct connection *conn) {
 static void connection_free(struct connection *conn) {
     struct shard *s = conn->shard;
     ASSERT(conn->closed && conn->references == 0 && conn->owed == 0 && !conn->in_resumable);
-    ASSERT(!conn->pubsub);
+    ASSERT(!conn->pubsub && !conn->tracking && !conn->is_tracking_end && conn->holds == 0);
     if (conn->previous)
         conn->previous->next = conn->next;
     else
@@ -105,11 +106,13 @@ void connection_drop(struct connection *conn) {
 
 // ---- stalls ------------------------------------------------------------------------------------
 
-void connection_stall(struct connection *conn, uint32_t stalls) { conn->stalls |= stalls; }
+void connection_stall(struct connection *conn, uint32_t stalls) {
+    conn->stalls |= (uint16_t)stalls;
+}
 
 void connection_unstall(struct connection *conn, uint32_t stalls) {
     if (!(conn->stalls & stalls)) return;
-    conn->stalls &= ~stalls;
+    conn->stalls &= (uint16_t)~stalls;
     if (conn->stalls || conn->in_resumable) return;
     conn->in_resumable = true;
     conn->resume_next = conn->shard->resumable;
@@ -336,6 +339,7 @@ static void finish_closing(struct connection *conn) {
     if (conn->watches) multi_unwatch(conn);
     if (conn->pubsub && !conn->work) pubsub_leave(conn);
     if (conn->is_monitor && !conn->work) monitor_leave(conn);
+    if ((conn->tracking || conn->is_tracking_end) && !conn->work) tracking_leave(conn);
     if (!conn->io_closing && conn->owed == 0 && !conn->work && conn->out.len == 0 &&
         !conn->send_busy)
         connection_close(conn);
@@ -347,10 +351,10 @@ void connection_finish_pass(struct connection *conn) {
     request_collect(conn);
     if (unlikely(conn->has_held)) pubsub_finish_pass(conn);
     if (conn->io_closing) discard_output(conn, 0);
-    if (conn->out.len > 0) start_send(conn);
+    if (conn->out.len > 0 && likely(conn->holds == 0)) start_send(conn);
     if (connection_owed_bytes(conn) > 0 && !conn->io_closing) connection_check_output_limit(conn);
     request_relieve(conn);
-    if (conn->owed == 0) connection_unstall(conn, STALL_DRAIN);
+    if (conn->owed == 0 && conn->holds == 0) connection_unstall(conn, STALL_DRAIN);
     if (connection_owed_bytes(conn) < CONNECTION_OUTPUT_HIGH / 2)
         connection_unstall(conn, STALL_OUTPUT);
     // As in Redis, what a client has left behind in CLIENT PAUSE is not run after it.
@@ -371,6 +375,11 @@ static void describe_flags(const struct connection *conn, char flags[16]) {
     if (conn->is_monitor) flags[n++] = 'O';
     if (conn->in_multi) flags[n++] = 'x';
     if (conn->work && conn->work->blocking) flags[n++] = 'b';
+    if (tracking_is_on(conn)) {
+        flags[n++] = 't';
+        if (conn->tracking->mode & TRACKING_BROKEN) flags[n++] = 'R';
+        if (conn->tracking->mode & TRACKING_BCAST) flags[n++] = 'B';
+    }
     if (conn->closing) flags[n++] = 'c';
     if (conn->is_unix) flags[n++] = 'U';
     if (conn->no_evict) flags[n++] = 'e';
@@ -422,7 +431,8 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap,
                conn->send_busy ? "rw" : "r",
                conn->last_command ? command_by_id(conn->last_command - 1u)->full_name : "NULL");
-    buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s", conn->proto,
+    buf_printf(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
+               tracking_is_on(conn) ? (long long)conn->tracking->redirect : -1LL, conn->proto,
                text_or_nothing(conn, CLIENT_LIB_NAME), text_or_nothing(conn, CLIENT_LIB_VER));
     // A field of our own, so that what plain clients get is Redis's to the byte.
     if (!io_tls_is(&conn->io) || conn->io_closing) return;

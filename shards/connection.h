@@ -75,7 +75,8 @@ struct connection {
     struct request *owed_first, *owed_last; // requests under way, in the order of their commands
     uint32_t owed;
     uint32_t references;
-    uint32_t stalls; // enum connection_stall
+    uint16_t stalls; // enum connection_stall
+    uint16_t holds;  // writes whose readers have not all been told yet: see tracking.h
     uint32_t magic;
 
     uint64_t issued;           // requests given a number so far
@@ -100,17 +101,19 @@ struct connection {
     bool in_dirty, in_resumable;
     bool in_batch; // its bytes are among those that are being parsed together
     bool in_multi;
-    bool has_held : 1;     // messages that may not go out yet: see pubsub.h
-    bool is_monitor : 1;   // is shown all commands, or will be soon: see monitor.h
-    bool in_paced : 1;     // among those whose messages will be sent soon
-    uint8_t cmd_flags;     // CMD_CTX_*: what its commands are told
-    uint16_t last_command; // its id, plus one; 0: none yet
+    bool has_held : 1;        // messages that may not go out yet: see pubsub.h
+    bool is_monitor : 1;      // is shown all commands, or will be soon: see monitor.h
+    bool in_paced : 1;        // among those whose messages will be sent soon
+    bool is_tracking_end : 1; // somebody may tell it what has changed: see tracking.h
+    uint8_t cmd_flags;        // CMD_CTX_*: what its commands are told
+    uint16_t last_command;    // its id, plus one; 0: none yet
     uint32_t db;
-    struct multi *multi;          // queued commands, while in MULTI
-    struct watch_set *watches;    // what WATCH has named; NULL: nothing
-    struct work *work;            // what STALL_WORK is about
-    struct pubsub_client *pubsub; // NULL: has never subscribed to anything
-    char **texts;                 // [CLIENT_TEXTS] what it has said of itself; NULL: nothing yet
+    struct multi *multi;              // queued commands, while in MULTI
+    struct watch_set *watches;        // what WATCH has named; NULL: nothing
+    struct work *work;                // what STALL_WORK is about
+    struct pubsub_client *pubsub;     // NULL: has never subscribed to anything
+    struct tracking_client *tracking; // NULL: has never been tracked
+    char **texts; // [CLIENT_TEXTS] what it has said of itself; NULL: nothing yet
     int64_t created_ms, active_ms;
 };
 _Static_assert(CONNECTION_OWED_MAX < UINT16_MAX, "what is under way is owed");

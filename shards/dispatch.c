@@ -19,6 +19,7 @@
 #include "shards/request.h"
 #include "shards/session.h"
 #include "shards/snapshots.h"
+#include "shards/tracking.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
 
@@ -193,7 +194,8 @@ static inline void run_on(struct connection *conn, const struct parsed *p, const
                     .source = conn->in_blob,
                     .ahead = NULL,
                     .effects = NULL,
-                    .block = block};
+                    .block = block,
+                    .client = conn};
     shard_run(s, &c);
     connection_reply_end(conn, &r);
 }
@@ -342,7 +344,8 @@ static bool must_wait(struct connection *conn) {
     if (unlikely(conn->shard->gates & GATE_OUTBOX)) connection_stall(conn, STALL_OUTBOX);
     if (unlikely(connection_owed_bytes(conn) >= CONNECTION_OUTPUT_HIGH))
         connection_stall(conn, STALL_OUTPUT);
-    if (unlikely(conn->owed >= CONNECTION_OWED_MAX)) connection_stall(conn, STALL_DRAIN);
+    if (unlikely(conn->owed + conn->holds >= CONNECTION_OWED_MAX))
+        connection_stall(conn, STALL_DRAIN);
     return conn->stalls != 0;
 }
 
@@ -424,6 +427,7 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         return false;
     }
     conn->last_command = (uint16_t)(spec->id + 1);
+    if (unlikely(conn->tracking != NULL)) tracking_step(conn, spec);
     // Of EXEC, the block comes first: multi.c.
     if (monitor_is_on(s) && !queue && !(handler && handler->run == session_exec))
         monitor_feed(s, conn, conn->db, spec, p->argc, p->argv);

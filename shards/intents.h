@@ -38,10 +38,12 @@ struct intent {
 struct part_key {
     struct key key;      // text belongs to the transaction
     struct entry *entry; // lent with the grant; NULL: the key is absent
-    bool queued;         // has an intent of its own (the first of equal hashes)
-    bool touched;        // the transaction changed it: watchers are told on return
-    bool expired;        // it was there, but its time had come
-    bool data;           // its entry is wanted (not just watched)
+    struct tracked_key
+        *tracked; // who has read it: lent for writing, and brought back; NULL: nobody
+    bool queued;  // has an intent of its own (the first of equal hashes)
+    bool touched; // the transaction changed it: watchers are told on return
+    bool expired; // it was there, but its time had come
+    bool data;    // its entry is wanted (not just watched)
     struct intent intent;
 };
 

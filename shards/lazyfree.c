@@ -13,6 +13,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
+#include "engine/keyspace/tracked.h"
 #include "shards/cpus.h"
 
 struct garbage {
@@ -20,6 +21,7 @@ struct garbage {
     struct entry *entry; // one of these
     struct keyspace_tables *tables;
     struct blob *blob;
+    struct tracked_table *tracked;
     struct mem_reserve *reserve; // no garbage, but as well done here as elsewhere
     int64_t bytes;               // of the entry or the blob: on their way out
 };
@@ -41,6 +43,7 @@ static void free_now(const struct garbage *g) {
     if (g->entry) entry_free(g->entry);
     if (g->tables) keyspace_tables_free(g->tables);
     if (g->blob) blob_free(g->blob);
+    if (g->tracked) tracked_table_free(g->tracked);
     atomic_fetch_add_explicit(&lazy.freed, 1, memory_order_relaxed);
 }
 
@@ -120,6 +123,10 @@ void lazyfree_make_reserve(struct mem_reserve *reserve) {
 void lazyfree_tables(void *context, struct keyspace_tables *tables) {
     (void)context;
     hand_over((struct garbage){.tables = tables});
+}
+
+void lazyfree_tracked(struct tracked_table *table) {
+    if (table) hand_over((struct garbage){.tracked = table});
 }
 
 void lazyfree_blob(struct blob *blob) {

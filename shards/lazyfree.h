@@ -26,6 +26,9 @@ void lazyfree_make_reserve(struct mem_reserve *reserve);
 void lazyfree_entry(void *context, struct entry *e);
 void lazyfree_tables(void *context, struct keyspace_tables *tables);
 
+/** A table of tracked keys (tracked.h); may be NULL. */
+void lazyfree_tracked(struct tracked_table *table);
+
 /** One user of the blob less; when it was the last, the blob is freed, off this thread when big. */
 void lazyfree_blob(struct blob *blob);
 

@@ -13,6 +13,7 @@
 #include "shards/blocked.h"
 #include "shards/monitor.h"
 #include "shards/session.h"
+#include "shards/tracking.h"
 #include "shards/transaction.h"
 #include "shards/visit.h"
 #include "shards/watch.h"
@@ -162,7 +163,8 @@ void multi_queue(struct connection *conn, const struct parsed *p) {
 // ---- running a block ---------------------------------------------------------------------------
 
 static void run_engine_command(struct shard *s, const struct queued *q, const struct view *view,
-                               int64_t now_ms, uint32_t db, uint32_t flags, struct reply *reply) {
+                               int64_t now_ms, uint32_t db, uint32_t flags,
+                               const struct connection *client, struct reply *reply) {
     struct cmd c = {.spec = q->spec,
                     .argc = q->argc,
                     .argv = q->argv,
@@ -172,7 +174,8 @@ static void run_engine_command(struct shard *s, const struct queued *q, const st
                     .now_ms = now_ms,
                     .now_us = s->now_us,
                     .db = db,
-                    .flags = flags};
+                    .flags = flags,
+                    .client = client};
     shard_run(s, &c);
 }
 
@@ -220,8 +223,8 @@ static void end_run(struct multi *m, struct reply *now) {
     multi_free(m);
 }
 
-/** Executes from `next` on, until the end or until a session command begins to wait. */
-static void run_on(struct multi *m, struct reply *now) {
+/** Executes from `next` on. False: a session command has begun to wait. */
+static bool run_commands(struct multi *m) {
     struct connection *conn = m->connection;
     while (m->next < m->count) {
         const struct queued *q = &m->commands[m->next++];
@@ -231,16 +234,26 @@ static void run_on(struct multi *m, struct reply *now) {
         if (q->spec->where != WHERE_SESSION) {
             int64_t now_ms = m->transaction ? transaction_now_ms(m->transaction)
                                             : visit_now_us(conn->shard) / 1000;
-            run_engine_command(conn->shard, q, m->view, now_ms, conn->db, conn->cmd_flags, &r);
+            run_engine_command(conn->shard, q, m->view, now_ms, conn->db, conn->cmd_flags, conn,
+                               &r);
             continue;
         }
         conn->work = NULL;
         m->in_command = true;
         run_session_command(conn, q, &r);
         m->in_command = false;
-        if (conn->work) return; // multi_work_done() goes on
+        if (conn->work) return false; // multi_work_done() goes on
     }
-    end_run(m, now);
+    return true;
+}
+
+/** Executes from `next` on, until the end or until a session command begins to wait. */
+static void run_on(struct multi *m, struct reply *now) {
+    struct tracking_scope scope;
+    bool scoped = tracking_begin(m->connection->shard, &scope, m->connection);
+    bool ended = run_commands(m);
+    if (scoped) tracking_end(m->connection->shard, &scope);
+    if (ended) end_run(m, now);
 }
 
 static void begin_run(struct multi *m, const struct view *view, struct reply *now) {
@@ -433,12 +446,15 @@ void multi_run_request(struct shard *s, struct request *r, struct reply *reply) 
         reply_null_array(reply);
         return;
     }
+    struct tracking_scope scope;
+    bool scoped = tracking_begin(s, &scope, r->connection);
     reply_array(reply, (size_t)m->count);
     for (int i = 0; i < m->count; i++) {
         if (monitor_is_on(s)) show(s, r->connection, r->db, &m->commands[i]);
         run_engine_command(s, &m->commands[i], shard_view(s, m->write), s->now_ms, r->db,
-                           r->cmd_flags, reply);
+                           r->cmd_flags, r->connection, reply);
     }
+    if (scoped) tracking_end(s, &scope);
     if (monitor_is_on(s)) show_exec(s, r->connection, r->db);
 }
 

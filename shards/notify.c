@@ -9,6 +9,7 @@
 
 #include "engine/keyspace/events.h"
 #include "shards/pubsub.h"
+#include "shards/tracking_parts.h"
 
 #define PREFIX_MAX 32 // of a channel, with the number of a database
 
@@ -39,8 +40,12 @@ void notify_configure(struct shard *s) {
     bool valid = event_classes(slice_text(s->config->notify_keyspace_events), &classes);
     ASSERT(valid);
     bool wanted = (classes & EVENT_WAYS) != 0 && (classes & ~EVENT_WAYS) != 0;
-    s->events = (struct event_sink){.context = s, .classes = classes, .emit = emit};
-    s->sink = wanted ? &s->events : NULL;
+    s->events = (struct event_sink){.context = s, .classes = wanted ? classes : 0, .emit = emit};
+    if (s->tracking->on) {
+        s->events.modified = tracking_modified;
+        s->events.replaced = tracking_replaced;
+    }
+    s->sink = wanted || s->tracking->on ? &s->events : NULL;
     if (!s->intents.lent) s->keyspace->events = s->sink; // else when it comes back
 }
 

@@ -10,7 +10,10 @@
 
 #include "shards/shard.h"
 
-/** Takes over what notify-keyspace-events asks for. */
+/**
+ * Takes over what notify-keyspace-events asks for, and whether anybody is tracked: both are told by
+ * one sink.
+ */
 void notify_configure(struct shard *s);
 /** Whether another shard still has too many events of this one to deliver. */
 static inline bool notify_is_crowded(struct shard *s);

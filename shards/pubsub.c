@@ -19,6 +19,7 @@
 #include "shards/lazyfree.h"
 #include "shards/monitor.h"
 #include "shards/multi.h"
+#include "shards/tracking.h"
 
 #define SHARE_MIN    ((size_t)16 * 1024) // longer frames are not copied
 #define WEIGHT_STEP  1024                // so many bytes weigh as much as one receiver
@@ -71,6 +72,10 @@ void pubsub_fini(struct shard *s) {
         ASSERT(news->kind != NEWS_LEG); // works have ended before
         if (news->kind == NEWS_LINE)
             mem_free(news);
+        else if (news->kind == NEWS_TRACKING)
+            tracking_news_free(news);
+        else if (news->kind == NEWS_TOLD)
+            tracking_told(news);
         else
             publication_drop(((struct publication_link *)news)->publication);
     }
@@ -291,7 +296,8 @@ static void pace(struct connection *conn) {
 
 int64_t pubsub_sleep_ns(const struct shard *s, int64_t sleep_ns) {
     const struct pubsub *ps = s->pubsub;
-    if (ps->sent_count > 0) return 0; // the next pass learns when they had been sent
+    // The next pass learns when they had been sent, or tells that they have.
+    if (ps->sent_count > 0 || (s->pubsub_busy & PUBSUB_TOLD)) return 0;
     if (ps->waiting_first && sleep_ns > ROOM_WAIT_NS) sleep_ns = ROOM_WAIT_NS;
     if (ps->paced_count > 0 && sleep_ns > ps->next_send_ns - s->now_ns)
         sleep_ns = ps->next_send_ns - s->now_ns;
@@ -408,24 +414,32 @@ static struct pubsub_news *take_news(struct shard *s) {
     return oldest;
 }
 
+/** Does what a piece of news is for. Returns its weight. */
+static uint64_t take(struct shard *s, struct pubsub_news *news) {
+    struct publication_link *link = (struct publication_link *)news;
+    uint64_t weight;
+    switch (news->kind) {
+    case NEWS_MESSAGE:
+        weight = link->weight;
+        deliver_publication(s, link->publication);
+        return weight;
+    case NEWS_LEG: pubsub__leg_back(s, news); return 0;
+    case NEWS_LINE: return monitor_deliver(s, news);
+    case NEWS_TRACKING: return tracking_deliver(s, news);
+    case NEWS_TOLD: tracking_told(news); return 0;
+    }
+    return 0;
+}
+
 void pubsub__tend(struct shard *s) {
     struct pubsub_news *news;
+    if (s->pubsub_busy & PUBSUB_CHANGED) tracking_flush(s);
     s->pubsub_busy &= ~(uint32_t)PUBSUB_OWN_NEWS;
     while ((news = take_news(s)) != NULL) {
         uint64_t weight = 0;
         for (struct pubsub_news *next; news; news = next) {
             next = news->next;
-            if (news->kind == NEWS_LEG) {
-                pubsub__leg_back(s, news);
-                continue;
-            }
-            if (news->kind == NEWS_LINE) {
-                weight += monitor_deliver(s, news);
-                continue;
-            }
-            struct publication_link *link = (struct publication_link *)news;
-            weight += link->weight;
-            deliver_publication(s, link->publication);
+            weight += take(s, news);
         }
         if (weight > 0)
             atomic_fetch_sub_explicit(&s->fleet->faces[s->id].news_weight, weight,

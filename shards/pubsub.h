@@ -29,13 +29,17 @@ enum pubsub_busy {
     PUBSUB_OWN_NEWS = 1, // it has given itself some
     PUBSUB_WAITING = 2,  // PUBLISHs wait for room
     PUBSUB_SENDING = 4,  // sends are paced
+    PUBSUB_TOLD = 8,     // writers wait for what was delivered in the pass before: tracking.h
+    PUBSUB_CHANGED = 16, // keys have changed that are to be broadcast: tracking.h
 };
 
 /** What is in a shard's news. */
 enum pubsub_news_kind {
-    NEWS_MESSAGE, // a message's link
-    NEWS_LEG,     // an acknowledged leg of a work
-    NEWS_LINE,    // of MONITOR: monitor.h
+    NEWS_MESSAGE,  // a message's link
+    NEWS_LEG,      // an acknowledged leg of a work
+    NEWS_LINE,     // of MONITOR: monitor.h
+    NEWS_TRACKING, // somebody's cached keys have changed: tracking.h
+    NEWS_TOLD,     // ... and a writer's readers have all been told
 };
 struct pubsub_news {
     struct pubsub_news *next;
@@ -97,7 +101,8 @@ static inline void pubsub_begin_pass(struct shard *s) {
 }
 /** End of a pass: the same for what it has published itself. */
 static inline void pubsub_end_pass(struct shard *s) {
-    if (unlikely(s->pubsub_busy & (PUBSUB_OWN_NEWS | PUBSUB_WAITING))) pubsub__tend(s);
+    if (unlikely(s->pubsub_busy & (PUBSUB_OWN_NEWS | PUBSUB_WAITING | PUBSUB_CHANGED)))
+        pubsub__tend(s);
 }
 /**
  * When all others have been sent to: marks the receivers whose messages have waited long enough.
@@ -131,6 +136,8 @@ bool pubsub_is_subscribed(const struct connection *conn);
 static inline size_t pubsub_held_bytes(const struct connection *conn) {
     return conn->pubsub->held.len + pieces_bytes(conn->pubsub->held_pieces);
 }
+/** Where messages go that have to wait for an EXEC to end. */
+struct buf *pubsub_hold(struct connection *conn);
 /** Sets what commands are told of the subscribed mode of RESP2. */
 void pubsub_update_mode(struct connection *conn);
 /** Its messages and those in hand may go out now: called at the end of a pass. */

@@ -85,6 +85,11 @@ static struct pubsub_client *client_of(struct connection *conn) {
     return conn->pubsub;
 }
 
+struct buf *pubsub_hold(struct connection *conn) {
+    conn->has_held = true;
+    return &client_of(conn)->held;
+}
+
 static void client_free(struct pubsub_client *client) {
     pieces_cut(&client->held_pieces, 0, lazyfree_blob);
     buf_free(&client->held);

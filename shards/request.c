@@ -13,6 +13,7 @@
 #include "shards/held.h"
 #include "shards/lazyfree.h"
 #include "shards/multi.h"
+#include "shards/tracking.h"
 
 static struct request *request_alloc(struct connection *conn, size_t argc, size_t bytes) {
     struct request *r = mem_alloc(sizeof *r + argc * sizeof(struct slice) + bytes);
@@ -98,6 +99,18 @@ void request_answered(struct connection *conn, struct buf *reply, struct pieces 
     r->done = true;
 }
 
+void request_pushed(struct connection *conn, struct slice head, struct slice body) {
+    struct request *r = request_alloc(conn, 0, 0);
+    struct buf bytes = {0};
+    struct pieces *pieces = NULL;
+    r->silent = false; // messages are sent to who wants no replies, too
+    buf_append(&bytes, head.p, head.n);
+    buf_append(&bytes, body.p, body.n);
+    keep_reply(r, &bytes, &pieces);
+    buf_free(&bytes);
+    r->done = true;
+}
+
 void request_free(struct request *r) {
     multi_free(r->multi);
     buf_free(&r->reply);
@@ -173,10 +186,12 @@ static void request_execute(struct shard *s, struct request *r) {
                         .flags = r->cmd_flags,
                         .hashed_arg = r->hashed_arg,
                         .source = r->source,
-                        .hashed = r->hash};
+                        .hashed = r->hash,
+                        .client = r->connection};
         shard_run(s, &c);
     }
     keep_reply(r, &s->scratch, &s->scratch_pieces);
+    if (unlikely(s->gates & GATE_TRACKED)) r->hold = tracking_take_hold(s);
     if (r->origin == s->id)
         request_returned(r);
     else
@@ -236,6 +251,7 @@ bool request_is_early(const struct connection *conn, const struct parsed *p) {
 
 void request_returned(struct request *r) {
     struct connection *conn = r->connection;
+    if (unlikely(r->hold != NULL)) tracking_returned(r->hold);
     r->done = true;
     conn->under_way--;
     conn->writes_under_way -= r->write;

@@ -38,9 +38,10 @@ struct request {
     uint16_t inline_length; // reply bytes in inline_reply ...
     uint8_t proto, cmd_flags;
     bool done, ordered, write, silent;
-    struct buf reply;      // ... or here, when they are many
-    struct pieces *pieces; // the reply's long values
-    struct blob *source;   // what the arguments are in, when they were not copied
+    struct buf reply;           // ... or here, when they are many
+    struct pieces *pieces;      // the reply's long values
+    struct tracking_hold *hold; // what keeps the reply, when it is back; NULL: nothing
+    struct blob *source;        // what the arguments are in, when they were not copied
     char inline_reply[REQUEST_REPLY_INLINE];
 };
 
@@ -64,6 +65,8 @@ struct request *request_new(struct connection *conn, const struct parsed *p);
  * `reply` and `pieces`.
  */
 void request_answered(struct connection *conn, struct buf *reply, struct pieces **pieces);
+/** A place in that order for a message that must not pass the replies that are owed. */
+void request_pushed(struct connection *conn, struct slice head, struct slice body);
 void request_free(struct request *r);
 
 /** Sends it to its shard, or starts it here. It is not early. */

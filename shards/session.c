@@ -13,6 +13,7 @@
 #include "shards/monitor.h"
 #include "shards/multi.h"
 #include "shards/pubsub_work.h"
+#include "shards/tracking.h"
 
 static const struct session_handler handlers[] = {
     // name, function, barrier, in_multi
@@ -61,6 +62,10 @@ static const struct session_handler handlers[] = {
     {"client|reply", client_reply, false, false},
     {"client|no-evict", client_no_evict, false, false},
     {"client|no-touch", client_no_touch, false, false},
+    {"client|tracking", client_tracking, true, false},
+    {"client|caching", client_caching, false, false},
+    {"client|trackinginfo", client_trackinginfo, false, false},
+    {"client|getredir", client_getredir, false, false},
     {"client|unblock", client_unblock, true, false},
     {"client|help", client_help, false, false},
     {"cluster|count-failure-reports", cluster_failure_reports, false, false},
@@ -278,6 +283,7 @@ void session_reset_state(struct connection *conn) {
     if (conn->in_multi) multi_discard(conn);
     if (conn->is_monitor) monitor_leave(conn);
     multi_unwatch(conn);
+    tracking_disable(conn);
     conn->db = 0;
     conn->proto = 2;
     conn->reply_mode = REPLY_ON;

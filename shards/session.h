@@ -52,6 +52,8 @@ session_fn session_multi, session_exec, session_discard, session_watch, session_
 session_fn client_id, client_info, client_list, client_kill, client_pause, client_unpause,
     client_setname, client_getname, client_setinfo, client_reply, client_no_evict, client_no_touch,
     client_unblock, client_help;
+// session_tracking.c
+session_fn client_tracking, client_caching, client_trackinginfo, client_getredir;
 // session_config.c
 session_fn config_command_get, config_command_set, config_command_resetstat, config_command_rewrite,
     config_command_help;

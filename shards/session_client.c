@@ -181,8 +181,12 @@ void session__wrong_subcommand(struct session_call *call, const char *container)
 // ---- help --------------------------------------------------------------------------------------
 
 static const char *const help[] = {
+    "CACHING (YES|NO)",
+    "    Whether what the next command reads is tracked, in the OPTIN and OPTOUT modes.",
     "GETNAME",
     "    The name of this connection, if it has one.",
+    "GETREDIR",
+    "    The connection that invalidations are redirected to: its id, 0, or -1 without tracking.",
     "ID",
     "    The number of this connection.",
     "INFO",
@@ -210,6 +214,11 @@ static const char *const help[] = {
     "    Store what the client library says about itself: LIB-NAME or LIB-VER.",
     "SETNAME <name>",
     "    Name this connection; an empty name removes it.",
+    "TRACKING (ON|OFF) [REDIRECT <client-id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT]",
+    "    [NOLOOP]",
+    "    Be told when what this connection has read changes: for caches of clients.",
+    "TRACKINGINFO",
+    "    How this connection is tracked.",
     "UNBLOCK <client-id> [TIMEOUT|ERROR]",
     "    End what a client is blocked in, as by its timeout or with an error.",
     "UNPAUSE",

@@ -14,6 +14,7 @@
 #include "shards/fanout.h"
 #include "shards/pubsub.h"
 #include "shards/session.h"
+#include "shards/tracking.h"
 
 // ---- a shard's keyspace ------------------------------------------------------------------------
 
@@ -44,6 +45,7 @@ void summary_update(struct shard *s) {
     sum->dirty = ks->stats.dirty;
     sum->waited_keys = keyspace_waited_keys(ks);
     sum->waited_on_missing = keyspace_waited_on_missing(ks);
+    sum->tracked_readers = tracked_readers(ks);
     sum->memory = keyspace_memory(ks);
     sum->keys = sum->expires = 0;
     sum->database_count = 0;
@@ -67,6 +69,7 @@ static void snapshot_clients(const struct shard *s, struct info_snapshot *snap) 
         snap->blocked += conn->work && conn->work->blocking;
         snap->timed += conn->work && conn->work->blocking && conn->work->timed;
         snap->subscribed += pubsub_is_subscribed(conn);
+        snap->tracking += tracking_is_on(conn);
         snap->tls += io_tls_is(&conn->io);
         snap->client_memory += sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap;
         if (conn->in.cap > snap->input_max) snap->input_max = conn->in.cap;
@@ -117,6 +120,7 @@ static void add_keyspace(struct keyspace_summary *to, const struct keyspace_summ
     to->dirty += from->dirty;
     to->waited_keys += from->waited_keys;
     to->waited_on_missing += from->waited_on_missing;
+    to->tracked_readers += from->tracked_readers;
     to->memory += from->memory;
     for (uint32_t i = 0; i < from->database_count; i++) {
         const struct database_summary *add = &from->databases[i];
@@ -143,6 +147,7 @@ static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *f
     to->blocked += from->blocked;
     to->timed += from->timed;
     to->subscribed += from->subscribed;
+    to->tracking += from->tracking;
     to->tls += from->tls;
     to->channels += from->channels;
     to->shard_channels += from->shard_channels;
@@ -166,6 +171,8 @@ static void finish_info(struct fanout *f, struct reply *reply) {
     struct info *info = f->context;
     uint32_t n = info->home->fleet->nshards;
     struct buf text = {0};
+    info->prefixes = tracking_prefixes_count(info->home->fleet);
+    info->tracked_keys = (uint64_t)atomic_load(&info->home->fleet->tracked_keys);
     statistics_init(&info->total.stats);
     for (uint32_t i = 0; i < n; i++) add_snapshot(&info->total, &info->by_shard[i]);
     for (uint32_t i = 0; session__info_sections[i].title; i++) {

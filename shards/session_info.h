@@ -14,7 +14,7 @@
 struct info_snapshot {
     struct statistics stats;          // by_command: an own copy
     struct keyspace_summary keyspace; // databases: an own copy
-    uint64_t connections, blocked, timed, subscribed;
+    uint64_t connections, blocked, timed, subscribed, tracking;
     uint64_t tls;                                  // connections
     uint64_t channels, shard_channels, patterns;   // with subscribers
     uint64_t client_memory, input_max, output_max; // bytes; the largest buffers of one client
@@ -29,6 +29,8 @@ struct info {
     uint32_t sections;              // bits, by place in the table of sections
     struct info_snapshot *by_shard; // [nshards]; of a node all but its own are empty
     struct info_snapshot total;
+    uint64_t prefixes;     // of broadcasting clients
+    uint64_t tracked_keys; // of all keyspaces, also those that are lent just now
 };
 
 struct info_section {

@@ -116,7 +116,7 @@ static void write_clients(const struct info *info, struct buf *out) {
     put(out, "client_recent_max_input_buffer", info->total.input_max);
     put(out, "client_recent_max_output_buffer", info->total.output_max);
     put(out, "blocked_clients", info->total.blocked);
-    put(out, "tracking_clients", 0);
+    put(out, "tracking_clients", info->total.tracking);
     put(out, "pubsub_clients", info->total.subscribed);
     put(out, "clients_in_timeout_table", info->total.timed);
     put(out, "total_blocking_keys", info->total.keyspace.waited_keys);
@@ -265,6 +265,9 @@ static void write_stats(const struct info *info, struct buf *out) {
     put(out, "latest_fork_usec", 0);
     put(out, "total_forks", 0);
     put(out, "migrate_cached_sockets", migrate_pool_cached(info->home->fleet->migrations));
+    put(out, "tracking_total_keys", info->tracked_keys);
+    put(out, "tracking_total_items", t->keyspace.tracked_readers);
+    put(out, "tracking_total_prefixes", info->prefixes);
     put(out, "unexpected_error_replies", 0);
     put(out, "total_error_replies", t->stats.error_replies);
     put(out, "total_reads_processed", t->stats.reads);

@@ -33,6 +33,7 @@
 #include "shards/snapshots.h"
 #include "shards/tls.h"
 #include "shards/transaction.h"
+#include "shards/tracking.h"
 #include "shards/visit.h"
 #include "shards/watch.h"
 
@@ -81,6 +82,7 @@ void fleet_free(struct fleet *f) {
     pthread_mutex_destroy(&f->admin_lock);
     if (f->config) config_release(f->config);
     snapshot_walk_free(f->snapshot);
+    tracking_prefixes_drop(f->tracking_prefixes);
     mem_free(f->mailboxes);
     mem_free(f->faces);
     mem_free(f->shards);
@@ -128,6 +130,7 @@ struct shard *shard_new(struct fleet *fleet, uint32_t id, struct io *io, struct 
     s->active_expire = true;
     intents_init(&s->intents);
     pubsub_init(s);
+    tracking_init(s);
     statistics_init(&s->stats);
     s->crowded = UINT32_MAX;
     shard_use_config(s, config);
@@ -146,6 +149,7 @@ void shard_free(struct shard *s) {
     mem_free(s->visited);
     mem_free(s->visits);
     pubsub_fini(s);
+    tracking_fini(s);
     mem_free(s->monitors.v);
     keyspace_free(s->keyspace);
     if (s->spare) keyspace_free(s->spare);
@@ -185,9 +189,9 @@ void shard_use_config(struct shard *s, struct config *config) {
 
 // ---- commands ----------------------------------------------------------------------------------
 
-void shard__run_timed(struct command_statistics *st, struct cmd *c) {
+void shard__run_timed(struct shard *s, struct command_statistics *st, struct cmd *c) {
     int64_t start_ns = clock_monotonic_ns();
-    cmd_run(c);
+    shard_run_command(s, c);
     st->sampled_ns += (uint64_t)(clock_monotonic_ns() - start_ns);
     st->sampled++;
 }
@@ -529,6 +533,7 @@ static __attribute__((noinline)) void tick(struct shard *s) {
     if (s->id == 0) snapshots_tick(s);
     mem_publish(0);
     eviction_tick(s);
+    tracking_tick(s);
 }
 
 static void expire(struct shard *s, bool busy) {
@@ -595,6 +600,7 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     s->now_ns = mono_ns;
     s->stats.passes++;
     if (unlikely(atomic_load_explicit(&s->face->chores, memory_order_relaxed) != 0)) do_chores(s);
+    if (unlikely(s->pubsub_busy & PUBSUB_TOLD)) tracking_acknowledge(s);
     bool alone = s->fleet->nshards == 1;
     bool told = !alone && receive_all(s);
     handle_events(s, events, count);

@@ -40,6 +40,8 @@ struct request;
 struct shard;
 struct ssl_st;
 struct tls_front;
+struct tracking;
+struct tracking_prefixes;
 
 /** What a shard shows to the others: three cache lines each. */
 struct shard_face {
@@ -59,6 +61,7 @@ struct shard_face {
     _Alignas(MAILBOX_LINE) _Atomic(struct pubsub_news *) news;
     _Atomic uint64_t news_weight; // how much work that is
     _Atomic uint32_t monitors;    // clients in MONITOR mode, with those that begin
+    _Atomic uint32_t trackers;    // clients that are tracked
 };
 
 /** The process-wide part. Made before the threads start, freed after they have ended. */
@@ -81,6 +84,8 @@ struct fleet {
     _Alignas(MAILBOX_LINE) _Atomic int64_t evicted_bytes; // by all shards
     _Alignas(MAILBOX_LINE) _Atomic uint64_t ticket;       // of the latest transaction
     _Alignas(MAILBOX_LINE) _Atomic uint64_t client_id;    // of the latest connection
+    _Atomic uint32_t tracking_clients;                    // tracked, with those that begin
+    _Atomic int64_t tracked_keys;                         // by all keyspaces
     _Atomic bool stop;
     // Loading of a file (loading.h): how many have begun, the one under way, what came of the last.
     _Atomic uint64_t loads;
@@ -93,9 +98,11 @@ struct fleet {
     void (*on_shutdown)(struct fleet *fleet); // SHUTDOWN was asked for; any shard's thread
     // What administrators change, rarely, from any shard: under this lock.
     pthread_mutex_t admin_lock;
-    struct config *config;   // the newest; NULL until the first CONFIG SET
-    uint64_t config_version; // of it: how many CONFIG SETs there were
-    char replication_id[41]; // empty until somebody asks
+    struct config *config;                       // the newest; NULL until the first CONFIG SET
+    uint64_t config_version;                     // of it: how many CONFIG SETs there were
+    struct tracking_prefixes *tracking_prefixes; // the newest; NULL until there is one
+    _Atomic uint64_t tracking_version;           // of them
+    char replication_id[41];                     // empty until somebody asks
 };
 
 /** What a client has connected to: the tag of the listening socket. */
@@ -121,6 +128,7 @@ enum shard_gate {
     GATE_DISK = 4,       // snapshots fail: writes are refused (stop-writes-on-bgsave-error)
     GATE_LEAVING = 8,    // the last snapshot before the end is being made: writes wait
     GATE_MONITORED = 32, // somebody is shown all commands: monitor.h
+    GATE_TRACKED = 64,   // somebody caches what is read: tracking.h
     GATE_RELOAD = 16,    // what DEBUG RELOAD is going to load is being saved: writes wait
 };
 #define GATES_OF_WRITES ((uint32_t)(GATE_LEAVING | GATE_RELOAD))
@@ -189,7 +197,8 @@ struct shard {
     _Atomic(struct pubsub_news *) *news; // its face's
     uint32_t pubsub_busy;                // enum pubsub_busy: looked at in every pass
     struct monitors monitors;
-    struct pubsub *pubsub; // subscriptions and channels: pubsub.h
+    struct pubsub *pubsub;     // subscriptions and channels: pubsub.h
+    struct tracking *tracking; // who is told of what changes: tracking.h
     struct timers timers;
     struct resp_args args;         // argument slices of the batch in hand
     struct buf scratch;            // replies of requests are first written here ...
@@ -287,16 +296,26 @@ static inline uint32_t shard_of_key(const struct shard *s, struct slice key) {
     return n == 1 ? 0 : hash_slot_shard(hash_slot(key), n);
 }
 
-void shard__run_timed(struct command_statistics *st, struct cmd *c);
+void shard__run_tracked(struct shard *s, struct cmd *c); // tracking.c
+
+/** Runs one command on keyspaces that are ours to touch, without statistics. */
+static inline void shard_run_command(struct shard *s, struct cmd *c) {
+    if (unlikely(s->gates & GATE_TRACKED))
+        shard__run_tracked(s, c);
+    else
+        cmd_run(c);
+}
+
+void shard__run_timed(struct shard *s, struct command_statistics *st, struct cmd *c);
 void shard__failed(struct shard *s, struct command_statistics *st, struct reply *r);
 
 static inline void shard_run(struct shard *s, struct cmd *c) {
     struct command_statistics *st = &s->stats.by_command[c->spec->id];
     s->stats.commands++;
     if (unlikely(st->calls++ % STATISTICS_SAMPLE == 0))
-        shard__run_timed(st, c);
+        shard__run_timed(s, st, c);
     else
-        cmd_run(c);
+        shard_run_command(s, c);
     if (unlikely(c->reply->errors)) shard__failed(s, st, c->reply);
 }
 

@@ -35,6 +35,7 @@ struct keyspace_summary {
     uint64_t keys, expires; // over all databases
     uint64_t hits, misses, expired, expired_fields, evicted, dirty;
     uint64_t waited_keys, waited_on_missing; // see engine/keyspace/waiting.h
+    uint64_t tracked_readers;                // see engine/keyspace/tracked.h
     int64_t memory;
     struct database_summary *databases; // in order of index; owned by the summary
     uint32_t database_count, database_cap;

@@ -14,6 +14,7 @@
 #include "shards/blocked.h"
 #include "shards/lazyfree.h"
 #include "shards/snapshot_walk.h"
+#include "shards/tracking.h"
 
 #define TRANSACTION_MAGIC 0x5452414e53414354u
 
@@ -256,12 +257,9 @@ void transaction_start(struct transaction *t) {
 
 // ---- lending (participant) ---------------------------------------------------------------------
 
-static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
+static void lend_entry(struct shard *s, struct part *part, struct part_key *pk,
+                       struct table_ref ref) {
     struct db *db = &s->keyspace->dbs[part->db];
-    struct table_ref ref = db_find(db, pk->key);
-    pk->entry = NULL;
-    pk->touched = pk->expired = false;
-    if (!ref.entry) return;
     int64_t expire_ms = entry_expire_ms(ref.entry);
     if (expire_ms != ENTRY_NO_EXPIRE && expire_ms < s->now_ms) {
         pk->expired = true;
@@ -274,15 +272,28 @@ static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
     pk->entry = part->write ? db_detach(db, pk->key, ref) : ref.entry;
 }
 
+static void lend_key(struct shard *s, struct part *part, struct part_key *pk) {
+    struct db *db = &s->keyspace->dbs[part->db];
+    struct table_ref ref = db_find(db, pk->key);
+    pk->entry = NULL;
+    pk->touched = pk->expired = false;
+    // Those who have read it are told by who changes it, also when nothing is there.
+    pk->tracked = NULL;
+    if (ref.entry) lend_entry(s, part, pk, ref);
+    if (part->write && pk->data) pk->tracked = tracked_take(s->keyspace, pk->key.text);
+}
+
 static void take_back_keys(struct shard *s, struct part *part) {
     struct db *db = &s->keyspace->dbs[part->db];
     for (uint32_t k = 0; k < part->key_count; k++) {
         struct part_key *pk = &part->keys[k];
         if (part->write && pk->entry) db_attach(db, pk->key, pk->entry);
-        if (pk->touched) db_modified(db, pk->key);
+        if (pk->tracked) tracking_put_back(s, s->keyspace, pk->tracked);
+        if (pk->touched) db_modified_elsewhere(db, pk->key);
         // Whoever came to wait for the key has not seen it.
         if (part->write) waiting_touch(s->keyspace, part->db, pk->key);
         pk->entry = NULL;
+        pk->tracked = NULL;
     }
 }
 
@@ -359,6 +370,12 @@ static void fill_private(struct transaction *t) {
     struct db *db = &t->private->dbs[t->db];
     for (uint32_t i = 0; i < t->wanted_count; i++)
         if (t->places[i]->entry) db_attach(db, t->places[i]->key, t->places[i]->entry);
+    for (uint32_t i = 0; i < t->wanted_count; i++) {
+        struct part_key *pk = t->places[i];
+        if (!pk->tracked) continue;
+        tracked_put(t->private, pk->tracked);
+        pk->tracked = NULL;
+    }
 }
 
 /** Takes every entry out again, whatever became of it, and leaves the private keyspace empty. */
@@ -369,7 +386,9 @@ static void empty_private(struct transaction *t) {
         if (!pk->data) continue;
         struct table_ref ref = db_find(db, pk->key);
         pk->entry = ref.entry ? db_detach(db, pk->key, ref) : NULL;
+        pk->tracked = tracked_take(t->private, pk->key.text);
     }
+    ASSERT(tracked_keys(t->private) == 0);
     for (uint32_t d = 0; d < t->private->ndbs; d++) ASSERT(db_count(&t->private->dbs[d]) == 0);
     struct keyspace_stats *from = &t->private->stats, *to = &t->shard->keyspace->stats;
     // The own keyspace may be lent to somebody else just now; then its counters are not ours to
@@ -522,7 +541,8 @@ static void run_command(struct transaction *t, void *context) {
                     .now_us = t->shard->now_us,
                     .db = conn->db,
                     .flags = conn->cmd_flags,
-                    .block = pending->spec->flags & COMMAND_BLOCKING ? &block : NULL};
+                    .block = pending->spec->flags & COMMAND_BLOCKING ? &block : NULL,
+                    .client = conn};
     shard_run(t->shard, &c);
     if (unlikely(block.wanted)) {
         transaction_end(t);

@@ -31,6 +31,13 @@ static inline bool slice_equal(struct slice a, struct slice b) {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/** Byte by byte, a shorter one before what it begins: negative, 0, or positive. */
+static inline int slice_compare(struct slice a, struct slice b) {
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
 /** The same, without a call for the short words and keys that are compared most. */
 static inline bool slice_equal_short(struct slice a, struct slice b) {
     if (a.n != b.n) return false;

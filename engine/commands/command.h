@@ -99,12 +99,14 @@ struct cmd {
     struct look_ahead *ahead; // NULL, or see cmd_look_ahead()
     struct effects *effects;  // who takes effects; NULL: nobody does
     struct block *block;      // how it may wait; NULL: it may not, and answers as if timed out
+    const struct connection *client; // who has sent it, for who runs it; NULL: nobody
 };
 enum {
     CMD_CTX_NO_TOUCH = 1,   // CLIENT NO-TOUCH: reads leave access information alone
     CMD_CTX_NODE = 2,       // the client sees a cluster node, which has one database
     CMD_CTX_SUBSCRIBED = 4, // in RESP2, subscribed: few commands are allowed, PING is answered as
                             // a message
+    CMD_CTX_TRACKED = 8,    // the client keeps what it reads, and is told when that changes
 };
 
 /** What the caller must arrange before it can run the command. */

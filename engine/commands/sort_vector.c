@@ -198,12 +198,6 @@ bool sort__number(struct slice text, double *out) {
     return valid;
 }
 
-SORT_TEMPLATE int compare_texts(struct slice a, struct slice b) {
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-    return order != 0 ? order : a.n < b.n ? -1 : a.n > b.n;
-}
-
 SORT_TEMPLATE int directed(int order, const void *context) {
     return ((const struct sort_rules *)context)->descending ? -order : order;
 }
@@ -212,20 +206,20 @@ SORT_TEMPLATE int by_number(const void *a, const void *b, const void *context) {
     const struct sort_element *x = a, *y = b;
     int order = x->score > y->score   ? 1
                 : x->score < y->score ? -1
-                                      : compare_texts(x->text, y->text);
+                                      : slice_compare(x->text, y->text);
     return directed(order, context);
 }
 
 SORT_TEMPLATE int by_text(const void *a, const void *b, const void *context) {
     const struct sort_element *x = a, *y = b;
-    return directed(compare_texts(x->text, y->text), context);
+    return directed(slice_compare(x->text, y->text), context);
 }
 
 SORT_TEMPLATE int by_other_text(const void *a, const void *b, const void *context) {
     const struct sort_element *x = a, *y = b;
     int order = 0;
     if (x->by.p != NULL && y->by.p != NULL)
-        order = compare_texts(x->by, y->by);
+        order = slice_compare(x->by, y->by);
     else if (x->by.p != y->by.p)
         order = x->by.p == NULL ? -1 : 1;
     return directed(order, context);

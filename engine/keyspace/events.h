@@ -40,6 +40,13 @@ struct event_sink {
     void *context;
     uint32_t classes; // event_class bits: of no others it is told
     void (*emit)(void *context, uint32_t db, const char *name, struct slice key);
+    /**
+     * A key changed, whatever the event; `removed`: its time was over, or it made room. May be
+     * NULL.
+     */
+    void (*modified)(void *context, struct db *db, struct key key, bool removed);
+    /** A keyspace was emptied, or one of its databases, or two were swapped. May be NULL. */
+    void (*replaced)(void *context, struct keyspace *ks);
 };
 
 /** The bits of a text as notify-keyspace-events has it. False: it has an unknown letter. */

@@ -13,6 +13,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 #include "engine/keyspace/events.h"
+#include "engine/keyspace/tracked.h"
 #include "engine/keyspace/waiting.h"
 #include "engine/keyspace/watch.h"
 
@@ -95,6 +96,7 @@ void keyspace_free(struct keyspace *ks) {
         expiry_fini(&ks->dbs[i].expiry);
     }
     watch__free(ks->watches);
+    tracked_table_free(tracked_take_all(ks));
     waiting__free(ks->waiting);
     mem_free(ks->dbs);
     mem_free(ks);
@@ -112,13 +114,36 @@ static inline bool key_is_unsaved(const struct db *db, struct key key) {
     return ref.entry != NULL && keyspace_is_unsaved(db->keyspace, ref.entry);
 }
 
-void db_modified(struct db *db, struct key key) {
+static __attribute__((noinline)) void tell(struct db *db, struct key key, bool removed) {
+    struct keyspace *ks = db->keyspace;
+    if (ks->watches != NULL) watch__touch(ks->watches, db->index, key);
+    if (ks->waiting != NULL) waiting_touch(ks, db->index, key);
+    if (ks->events != NULL && ks->events->modified != NULL)
+        ks->events->modified(ks->events->context, db, key, removed);
+}
+
+static inline void modified(struct db *db, struct key key, bool removed) {
     struct keyspace *ks = db->keyspace;
     ASSERT_DEV(!ks->saving || !key_is_unsaved(db, key));
-    if (unlikely(ks->watches != NULL)) watch__touch(ks->watches, db->index, key);
-    if (unlikely(ks->waiting != NULL)) waiting_touch(ks, db->index, key);
+    // One branch for all who may want to know.
+    uintptr_t anybody = (uintptr_t)ks->watches | (uintptr_t)ks->waiting | (uintptr_t)ks->events;
+    if (unlikely(anybody != 0)) tell(db, key, removed);
     ks->stats.dirty++;
     if (ks->hooks.modified != NULL) ks->hooks.modified(ks->hooks.context, db, key);
+}
+
+void db_modified(struct db *db, struct key key) { modified(db, key, false); }
+
+void db_modified_elsewhere(struct db *db, struct key key) {
+    const struct event_sink *sink = db->keyspace->events;
+    db->keyspace->events = NULL;
+    modified(db, key, false);
+    db->keyspace->events = sink;
+}
+
+static void tell_replaced(struct keyspace *ks) {
+    if (ks->events != NULL && ks->events->replaced != NULL)
+        ks->events->replaced(ks->events->context, ks);
 }
 
 /** An entry that is in no table any more. */
@@ -261,11 +286,15 @@ void db_set_expire(struct db *db, struct key key, struct table_ref *ref, int64_t
     db_update(db, key, ref, entry_with_expire(ref->entry, expire_ms), before);
 }
 
-void db_delete(struct db *db, struct key key, struct table_ref ref) {
+static void delete_found(struct db *db, struct key key, struct table_ref ref, bool removed) {
     // The key's text may be the entry's own: it is needed until everyone has been told.
     struct entry *e = take_out(db, key, ref);
-    db_modified(db, key);
+    modified(db, key, removed);
     release(db, e);
+}
+
+void db_delete(struct db *db, struct key key, struct table_ref ref) {
+    delete_found(db, key, ref, false);
 }
 
 void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_removal why) {
@@ -279,7 +308,7 @@ void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_remo
         db_event(db, EVENT_EXPIRED, "expired", key.text);
     else
         db_event(db, EVENT_EVICTED, "evicted", key.text);
-    db_delete(db, key, ref);
+    delete_found(db, key, ref, true);
 }
 
 uint64_t db_count(const struct db *db) { return db->table.count; }
@@ -322,6 +351,7 @@ uint64_t keyspace_flush(struct keyspace *ks, uint32_t index) {
         take_content(&ks->dbs[i], &tables->tables[tables->count++]);
     }
     ks->stats.dirty += removed;
+    tell_replaced(ks);
     mem_leave(tables->leaving);
     if (ks->hooks.free_tables_later != NULL && removed != 0) {
         tables->next = ks->flushed;
@@ -450,6 +480,7 @@ void keyspace_swap(struct keyspace *ks, uint32_t a, uint32_t b, int64_t now_ms) 
     *dbs[1] = swapped;
     dbs[0]->index = a;
     dbs[1]->index = b;
+    tell_replaced(ks);
     ks->stats.dirty++;
 }
 
@@ -492,5 +523,6 @@ bool keyspace_is_valid(const struct keyspace *ks) {
         sum += memory;
     }
     if (!keyspace__epoch_is_valid(ks)) return false;
-    return sum == ks->memory && watch__is_valid(ks->watches) && waiting__is_valid(ks);
+    return sum == ks->memory && watch__is_valid(ks->watches) && tracked_is_valid(ks) &&
+           waiting__is_valid(ks);
 }

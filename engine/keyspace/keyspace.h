@@ -97,6 +97,7 @@ struct keyspace_saver {
 };
 
 struct event_sink;
+struct tracked_table;
 struct watch_table;
 struct waiting_table;
 struct waiting_key;
@@ -110,6 +111,7 @@ struct keyspace {
     struct keyspace_hooks hooks;
     const struct event_sink *events; // who is told what happens (events.h); NULL: nobody
     struct watch_table *watches;     // NULL while nobody watches
+    struct tracked_table *tracked;   // who has read what (tracked.h); NULL: nobody is tracked
     struct waiting_table *waiting;   // NULL while nobody waits for a key (waiting.h) ...
     struct waiting_key *ready;       // ... the waited-for keys that were changed
     struct keyspace_tables *flushed; // what keyspace_free_step has to free
@@ -181,8 +183,13 @@ void db_delete(struct db *db, struct key key, struct table_ref ref);
 void db_remove(struct db *db, struct key key, struct table_ref ref, enum db_removal why);
 /** Frees an entry that is in no keyspace any more (off-thread when big). */
 void keyspace_free_entry(const struct keyspace *ks, struct entry *e);
-/** Tells watchers and the owner that the key changed. Counts as one dirty change. */
+/**
+ * Tells watchers, those who wait, the owner's hook and the sink of events that the key changed.
+ * Counts as one dirty change.
+ */
 void db_modified(struct db *db, struct key key);
+/** The same for a change that was made, and told to the sink, in another keyspace. */
+void db_modified_elsewhere(struct db *db, struct key key);
 
 /** Keys in the database, and how many of them have an expiry themselves. */
 uint64_t db_count(const struct db *db);

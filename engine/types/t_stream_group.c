@@ -14,20 +14,13 @@
 
 // ---- names -------------------------------------------------------------------------------------
 
-/** Bytes of names as Redis orders them: by byte, the shorter of two first when it begins both. */
-static int compare(struct slice a, struct slice b) {
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
-}
-
 /** Where the name is, or belongs. */
 static uint32_t names_rank(const struct stream_names *names, struct slice name, bool *found) {
     uint32_t low = 0, high = names->count;
     *found = false;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        int order = compare(names->at[middle]->name, name);
+        int order = slice_compare(names->at[middle]->name, name);
         if (order == 0) {
             *found = true;
             return middle;
@@ -298,7 +291,7 @@ static bool names_are_valid(const struct stream_names *names, size_t *memory) {
     if (names->count > names->room || (names->at == NULL) != (names->count == 0)) return false;
     if (names->at != NULL) *memory += mem_usable(names->at);
     for (uint32_t i = 0; i < names->count; i++) {
-        if (i > 0 && compare(names->at[i - 1]->name, names->at[i]->name) >= 0) return false;
+        if (i > 0 && slice_compare(names->at[i - 1]->name, names->at[i]->name) >= 0) return false;
         *memory += mem_usable(names->at[i]);
     }
     return true;
