@@ -16,7 +16,7 @@ MODULES = (BUILD if BUILD.is_absolute() else ROOT / BUILD) / "npm" / "node_modul
 LIMIT_S = 60
 
 
-@pytest.mark.parametrize("program", ["ioredis", "node_redis", "socket_io"])
+@pytest.mark.parametrize("program", ["ioredis", "node_redis", "node_redis_cache", "socket_io"])
 def test_program(server, program):
     assert MODULES.is_dir(), "no client libraries: run tools/install-deps --tests"
     done = subprocess.run(
