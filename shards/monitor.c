@@ -13,8 +13,6 @@
 #include "shards/fanout.h"
 #include "shards/multi.h"
 
-#define WEIGHT_STEP 1024 // so many bytes weigh as much as one receiver
-
 struct monitor_line {
     struct pubsub_news news; // first member
     uint64_t weight;
@@ -112,7 +110,7 @@ static void put_line(const struct shard *s, const struct connection *conn, uint3
 static void send_line(struct shard *s, uint32_t to, uint32_t receivers, const struct buf *text) {
     struct monitor_line *line = mem_alloc(sizeof *line + text->len);
     *line = (struct monitor_line){.news = {.kind = NEWS_LINE},
-                                  .weight = receivers * (1 + text->len / WEIGHT_STEP),
+                                  .weight = pubsub__weight(receivers, text->len),
                                   .length = text->len};
     memcpy(line->text, text->p, text->len);
     pubsub__push_forced(s, to, &line->news, line->weight);

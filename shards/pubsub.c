@@ -22,7 +22,6 @@
 #include "shards/tracking.h"
 
 #define SHARE_MIN    ((size_t)16 * 1024) // longer frames are not copied
-#define WEIGHT_STEP  1024                // so many bytes weigh as much as one receiver
 #define COPIES_MAX   16384               // more new bytes for one receiver are sent at once
 #define ROOM_WAIT_NS 50000               // a PUBLISH that waits for room is looked at so often
 #define PACE_MAX_NS  5000000             // messages wait no longer than this to be sent
@@ -181,8 +180,8 @@ static void add_match(void *context, struct pubsub_pattern *pattern) {
 static uint64_t weight_of(const struct pubsub_message *m, uint32_t receivers) {
     size_t bytes = m->channel.n + m->payload.n;
     // A long message is in memory once, a short one is copied for each.
-    if (bytes >= SHARE_MIN) return receivers + bytes / WEIGHT_STEP;
-    return receivers * (1 + bytes / WEIGHT_STEP);
+    if (bytes >= SHARE_MIN) return receivers + bytes / PUBSUB_STEP;
+    return pubsub__weight(receivers, bytes);
 }
 
 /** A shard that has too much news to take more; UINT32_MAX: there is none. */

@@ -16,7 +16,6 @@
 #include "shards/notify.h"
 #include "shards/tracking_parts.h"
 
-#define WEIGHT_STEP    1024 // so many bytes weigh as much as one receiver
 #define ROOM_AT_ONCE   2    // keys that one new key pushes out of a full table, at most
 #define ROOM_IN_A_TICK 2000 // keys that a tick does
 
@@ -48,7 +47,7 @@ struct tracking_news *tracking__news_new(enum tracking_what what, uint32_t count
     struct tracking_news *n = mem_alloc(sizeof *n + count * sizeof n->clients[0] + bytes);
     *n = (struct tracking_news){.news = {.kind = NEWS_TRACKING},
                                 .what = what,
-                                .weight = (count + 1) * (1 + frame.n / WEIGHT_STEP),
+                                .weight = pubsub__weight(count + 1, frame.n),
                                 .prefix_length = (uint32_t)prefix.n,
                                 .frame_length = (uint32_t)frame.n,
                                 .quiet_length = (uint32_t)quiet.n,
