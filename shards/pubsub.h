@@ -20,7 +20,8 @@
 #include "shards/pubsub_table.h"
 #include "shards/shard.h"
 
-#define PUBSUB_ROOM    16384 // weight of a shard's news from which on publishers wait
+#define PUBSUB_ROOM    65536 // weight of a shard's news from which on publishers wait
+#define PUBSUB_STEP    256   // so many bytes weigh as much as one receiver
 #define PUBSUB_PACED   32    // receivers in one pass from which on sends are paced
 #define PUBSUB_NO_ROOM (-1)  // a listening shard has too much news to take already
 
@@ -104,6 +105,10 @@ static inline void pubsub_end_pass(struct shard *s) {
     if (unlikely(s->pubsub_busy & (PUBSUB_OWN_NEWS | PUBSUB_WAITING | PUBSUB_CHANGED)))
         pubsub__tend(s);
 }
+/** Whether this shard has given itself something that has not been delivered yet. */
+static inline bool pubsub_has_own_news(const struct shard *s) {
+    return unlikely(s->pubsub_busy & (PUBSUB_OWN_NEWS | PUBSUB_CHANGED));
+}
 /**
  * When all others have been sent to: marks the receivers whose messages have waited long enough.
  * True: there are some.
@@ -155,6 +160,10 @@ struct blob *pubsub_frame(const struct pubsub_message *m);
 int64_t pubsub_publish(struct shard *s, struct shard *home, struct pubsub_message *m, bool force);
 
 // Inside pubsub*.c.
+/** How much work it is to copy so many bytes for each of so many receivers. */
+static inline uint64_t pubsub__weight(uint32_t receivers, size_t bytes) {
+    return receivers * (1 + (uint64_t)(bytes / PUBSUB_STEP));
+}
 /** Puts something into a shard's news. */
 void pubsub__push(struct shard *s, uint32_t to, struct pubsub_news *news);
 /** The same for what has a weight and must go now, whether there is room or not. */

@@ -618,8 +618,10 @@ void shard_pass(struct shard *s, struct io_event *events, int count, int64_t wal
     if (unlikely(reserve != NULL)) lazyfree_make_reserve(reserve);
     if (s->resumable) resume_all(s);
     if (unlikely(has_own_work(s))) do_own_work(s, busy);
-    pubsub_end_pass(s);
-    if (!is_settled(s)) shard_settle(s);
+    do { // whoever is told of what happens here is told before anybody gets a reply to it
+        pubsub_end_pass(s);
+        if (!is_settled(s)) shard_settle(s);
+    } while (pubsub_has_own_news(s));
     if (!alone) show_keys(s);
     ASSERT(s->intents.ready_first == NULL && s->intents.granted_first == NULL);
     visit_leave(s);

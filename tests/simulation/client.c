@@ -332,10 +332,11 @@ static void op_done(struct client *c, struct op *op) {
     w->workload->replied(c, op);
 }
 
-/** Whether it is a message of a channel, not a reply. */
+/** Whether it is a message of a channel, or one about cached keys, and not a reply. */
 static bool is_message(const struct sim_value *v) {
     static const char *const kinds[] = {"message", "pmessage", "smessage"};
-    if (v->type != VALUE_ARRAY || v->n < 3 || v->items[0].type != VALUE_TEXT) return false;
+    if (v->type != VALUE_ARRAY || v->n < 2 || v->items[0].type != VALUE_TEXT) return false;
+    if (v->n == 2) return strcmp(v->items[0].text, "invalidate") == 0;
     for (int i = 0; i < 3; i++)
         if (strcmp(v->items[0].text, kinds[i]) == 0) return true;
     return false;

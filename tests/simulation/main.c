@@ -41,6 +41,7 @@ static const struct {
     {"abort", SABOTAGE_ABORT, "transfers", "refused"},
     {"lost-message", SABOTAGE_LOST_MESSAGE, "messages", "lost"},
     {"late-message", SABOTAGE_LATE_MESSAGE, "messages", "before"},
+    {"lost-message", SABOTAGE_LOST_MESSAGE, "caching", "acknowledged"},
 };
 #define SABOTAGES (sizeof sabotages / sizeof sabotages[0])
 
@@ -61,7 +62,7 @@ static void on_fatal_signal(int number) {
 static void usage(void) {
     printf("usage: torc-sim [--seed S | --seeds [FROM] COUNT] [--shards N] [--steps N]\n"
            "                [--workload transfers|groups|tokens|order|registers|memory|chaos|\n"
-           "                            queues|messages|snapshot]\n"
+           "                            queues|messages|snapshot|caching]\n"
            "                [--sabotage NAME] [--verbose]\n"
            "       torc-sim --self-test\n"
            "sabotages:");

@@ -155,7 +155,7 @@ struct sim_snapshots;
 
 extern const struct workload workload_transfers, workload_groups, workload_tokens, workload_order,
     workload_registers, workload_memory, workload_chaos, workload_queues, workload_messages,
-    workload_snapshot;
+    workload_snapshot, workload_caching;
 
 struct sim_io {
     struct io io; // first member

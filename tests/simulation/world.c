@@ -24,9 +24,9 @@
 #define WALL_START_US INT64_C(1700000000000000)
 
 static const struct workload *const workloads[] = {
-    &workload_transfers, &workload_groups,  &workload_tokens, &workload_order,
-    &workload_registers, &workload_memory,  &workload_chaos,  &workload_queues,
-    &workload_messages,  &workload_snapshot};
+    &workload_transfers, &workload_groups,   &workload_tokens, &workload_order,
+    &workload_registers, &workload_memory,   &workload_chaos,  &workload_queues,
+    &workload_messages,  &workload_snapshot, &workload_caching};
 #define WORKLOADS (sizeof workloads / sizeof workloads[0])
 
 // What is being run now: for the handler of fatal signals, which has no other way to know.
