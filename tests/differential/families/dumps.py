@@ -72,7 +72,10 @@ class Dumps(Parts):
 
     def do_restore(self):
         ttl = b"0" if self.random() < 0.6 else self.ttl_argument("ms", self.random() < 0.3)
-        return [self.any_key(), ttl, self.pick(PAYLOADS)] + self.restore_options(True), None
+        key, payload, options = self.any_key(), self.pick(PAYLOADS), self.restore_options(True)
+        if ttl == b"1" and not any(word.upper() == b"ABSTTL" for word in options):
+            ttl = b"0"  # a millisecond from now: whether it is over already would be a race
+        return [key, ttl, payload] + options, None
 
     def law_dump(self):
         ttl = b"0" if self.random() < 0.8 else b"%d000" % (100 + self.below(1000))
