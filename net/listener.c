@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KEEPALIVE_PROBES 3
@@ -33,6 +34,18 @@ static int set_option(int fd, int level, int option, int value) {
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
 
+/** bind(), patient: the kernel lets go of an io_uring's sockets some milliseconds after the end of
+ *  its process, so the port of a server that was killed may still listen when the next one starts.
+ *  @return 0 or a negative errno; -EADDRINUSE only after BIND_TRIES. */
+static int bind_patiently(int fd, const struct addrinfo *a) {
+    enum { BIND_TRIES = 25, BIND_PAUSE_NS = 20000000 };
+    for (int tries = 1;; tries++) {
+        if (bind(fd, a->ai_addr, a->ai_addrlen) == 0) return 0;
+        if (errno != EADDRINUSE || tries == BIND_TRIES) return -errno;
+        nanosleep(&(struct timespec){.tv_nsec = BIND_PAUSE_NS}, NULL);
+    }
+}
+
 /** One listening socket for one resolved address, or a negative errno. */
 static int open_resolved(const struct addrinfo *a, int backlog) {
     int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
@@ -40,7 +53,7 @@ static int open_resolved(const struct addrinfo *a, int backlog) {
     int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     // IPv4 has sockets of its own, so an IPv6 one must not take its port.
     if (rc == 0 && a->ai_family == AF_INET6) rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (rc == 0 && bind(fd, a->ai_addr, a->ai_addrlen) != 0) rc = -errno;
+    if (rc == 0) rc = bind_patiently(fd, a);
     if (rc == 0 && listen(fd, backlog) != 0) rc = -errno;
     if (rc == 0) return fd;
     close(fd);

@@ -18,7 +18,7 @@ import pytest
 
 from lib.check import eventually, info
 from lib.resp import Error, encode
-from lib.server import Server, ServerDied, default_binary
+from lib.server import Server, default_binary
 
 pytestmark = pytest.mark.torc_only
 
@@ -68,19 +68,6 @@ def digest(server):
         return hashlib.sha256(file.read()).digest()
 
 
-def start_again(server):
-    """Starts a server that was killed; the kernel may take a moment to give its port back."""
-    def started():
-        try:
-            server.start()
-        except ServerDied:
-            assert "Address already in use" in server.log(1000)
-            return False
-        return True
-
-    eventually(started, 10, 0.1)
-
-
 def loaded(c):
     eventually(lambda: state(c)["loading"] == "0", 60)
 
@@ -111,7 +98,7 @@ def test_killed_at_random_moments(shards, backend):
                     eventually(lambda: state(c)["rdb_bgsave_in_progress"] == "0", 60)
                     saved = attempted
                 server.kill()
-            start_again(server)
+            server.start()
             with server.client(timeout=60) as c:
                 loaded(c)
                 now = generation(c)
@@ -144,7 +131,7 @@ def test_writing_fails_at_random_places(tmp_path):
             assert generation(c) == 2
             # It is the old file that is there, and it loads.
             server.kill()
-            start_again(server)
+            server.start()
         with server.client(timeout=60) as c:
             loaded(c)
             assert generation(c) == 1
