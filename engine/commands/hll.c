@@ -82,7 +82,7 @@ static void close_target(struct target *t, uint64_t changes) {
     db_event(t->f.db, EVENT_STRING, "pfadd", t->f.key.text);
 }
 
-/** What was to be changed has proved to be corrupt, but may have moved on the way. */
+/** The value stays what it was, but may have moved on the way. */
 static void abandon_target(struct target *t) {
     t->f.ref.entry = t->e;
     db_account(t->f.db, &t->f.ref, t->before);
@@ -148,6 +148,7 @@ void hll_pfadd(struct cmd *c) {
         hll_outdate(bytes_of(t.e));
         close_target(&t, changes);
     } else {
+        t.e = made_writable(t.e); // as in Redis, whose encoding then shows it
         abandon_target(&t);
     }
     if (finding == HLL_CORRUPT)

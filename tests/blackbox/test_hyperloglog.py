@@ -42,6 +42,17 @@ def test_values_are_strings(c):
           ("PFCOUNT l", Error("WRONGTYPE Operation against a key holding the wrong kind of value")))
 
 
+def test_adding_nothing_new_leaves_a_raw_string(c):
+    """Redis looks for room before it knows whether it needs any, and OBJECT ENCODING shows it."""
+    check(c, ("PFADD h x", 1), ("OBJECT ENCODING h", b"raw"))
+    value = c("GET", "h")
+    for words, encoding in (("PFADD h x", b"raw"), ("PFADD h", b"raw"), ("PFADD h y", b"raw"),
+                            ("PFCOUNT h h", b"embstr")):
+        check(c, (("SET", "h", value), "OK"), ("OBJECT ENCODING h", b"embstr"))
+        c(*words.split())
+        assert c("OBJECT", "ENCODING", "h") == encoding, words
+
+
 @pytest.mark.parametrize("count", [20, 3000])
 def test_counting_touches_watchers_once(connect, count):
     # The kept estimate is part of the value: the first PFCOUNT changes it, as in Redis.
