@@ -107,6 +107,7 @@ enum {
     CMD_CTX_SUBSCRIBED = 4, // in RESP2, subscribed: few commands are allowed, PING is answered as
                             // a message
     CMD_CTX_TRACKED = 8,    // the client keeps what it reads, and is told when that changes
+    CMD_CTX_NARROW = 16,    // its user may not read every key: no patterns of keys in SORT
 };
 
 /** What the caller must arrange before it can run the command. */
@@ -212,6 +213,9 @@ const struct command *command_rows(uint32_t *count);
 const struct command *command_find(struct slice name);
 /** Finds a subcommand of a container, any case; NULL if unknown. */
 const struct command *command_find_sub(const struct command *parent, struct slice name);
+
+/** Whether Redis 7.2 has a command, or container|subcommand, with this name, and torc has not. */
+bool command_is_absent(struct slice full_name);
 
 /** A key argument of a command: where it is and what happens to it. */
 struct key_position {
