@@ -51,9 +51,10 @@ static void add_piece(struct batch *b, struct connection *conn, char *data, size
     struct piece *piece = &b->piece[b->pieces++];
     *piece = (struct piece){
         .conn = conn, .data = data, .length = length, .first = b->count, .status = RESP_MORE};
-    struct resp_limits limits = {s->config->proto_max_bulk_len, conn->authenticated};
+    bool known = connection_is_known(conn);
+    struct resp_limits limits = {s->config->proto_max_bulk_len, known};
     // What a stranger may send depends on whether the command before has let it in.
-    int max = conn->authenticated ? BATCH_COMMANDS : b->count + 1;
+    int max = known ? BATCH_COMMANDS : b->count + 1;
     if (max > BATCH_COMMANDS) max = BATCH_COMMANDS;
     size_t used = 0;
     while (b->count < max && used < length) {

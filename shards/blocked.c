@@ -62,7 +62,7 @@ struct blocked {
     bool scattered;               // the command needs keys beyond the one that is ready, elsewhere
     struct buf reply;
     struct tracking_hold *hold; // what keeps the reply; NULL: nothing
-    const char *error;          // of CLIENT UNBLOCK
+    char *error;                // of CLIENT UNBLOCK; NULL: none
     enum entry_type type;
     bool on_missing;
     uint32_t db;
@@ -156,6 +156,7 @@ static void free_if_over(struct blocked *b) {
     for (uint32_t i = 0; i < b->leg_count; i++) mem_free(b->legs[i]);
     mem_free(b->legs);
     buf_free(&b->reply);
+    mem_free(b->error);
     b->magic = 0;
     mem_free(b);
 }
@@ -245,8 +246,19 @@ static bool end_blocked(struct work *work, const char *error) {
     ASSERT(b->magic == BLOCKED_MAGIC);
     if (b->ended || !take(b)) return false;
     b->ended = true;
-    b->error = error;
+    if (error) {
+        b->error = mem_alloc(strlen(error) + 1);
+        memcpy(b->error, error, strlen(error) + 1);
+    }
     if (who_has(b) == CLAIM_OVER) answer_nothing(b);
+    return true;
+}
+
+bool blocked_call_of(const struct connection *conn, struct blocked_call *call) {
+    if (!conn->work || conn->work->end != end_blocked) return false;
+    const struct blocked *b = (const struct blocked *)conn->work;
+    ASSERT(b->magic == BLOCKED_MAGIC);
+    *call = (struct blocked_call){b->spec, b->argc, b->argv};
     return true;
 }
 

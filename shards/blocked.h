@@ -42,6 +42,15 @@ static inline bool blocked_is_due(const struct shard *at) {
     return !at->intents.lent && at->keyspace->ready != NULL;
 }
 
+/** A blocked client's command. */
+struct blocked_call {
+    const struct command *spec;
+    int argc;
+    const struct slice *argv;
+};
+/** The command that the connection is blocked in; false: it is not. Its shard. */
+bool blocked_call_of(const struct connection *conn, struct blocked_call *call);
+
 // Messages, on the shard that gets them.
 void blocked_leg_arrive(struct shard *s, struct blocked_leg *leg); // owner: queue up
 void blocked_leg_forget(struct shard *s, struct blocked_leg *leg); // owner: leave the queues

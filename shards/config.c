@@ -375,6 +375,7 @@ struct config *config_new(void) {
     c->active_expire = true;
     c->limits.list_plain_min = value_default_limits.list_plain_min;
     c->file = copy_text(SLICE_LITERAL(""));
+    c->users = acl_users_new();
     atomic_init(&c->references, 1);
     return c;
 }
@@ -391,6 +392,8 @@ struct config *config_copy(const struct config *c) {
     }
     for (int i = 0; i < c->bind_count; i++) copy->bind[i] = copy_text(slice_text(c->bind[i]));
     copy->file = copy_text(slice_text(c->file));
+    copy->users = acl_users_retain(c->users);
+    copy->user_words = (struct acl_list){0};
     atomic_init(&copy->references, 1);
     return copy;
 }
@@ -411,5 +414,7 @@ void config_release(struct config *c) {
     }
     for (int i = 0; i < c->bind_count; i++) mem_free(c->bind[i]);
     mem_free(c->file);
+    acl_users_release(c->users);
+    acl_list_clear(&c->user_words);
     mem_free(c);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/acl/acl_users.h"
 #include "engine/base/buf.h"
 #include "engine/base/slice.h"
 #include "engine/types/value.h"
@@ -53,6 +54,9 @@ struct config {
     int pipeline_order;                    // enum config_pipeline_order
     int64_t databases;
     char *requirepass;
+    char *aclfile; // of users; empty: they are in this configuration
+    int64_t acllog_max_len;
+    int acl_pubsub_default; // enum config_pubsub_default: channels of a new user
     int64_t proto_max_bulk_len, client_query_buffer_limit;
     struct config_output_limit output_limit[CONFIG_CLIENT_CLASSES];
     bool daemonize;
@@ -79,9 +83,11 @@ struct config {
     int enable_debug_command;                       // enum config_enable: no, yes, local
     int enable_protected_configs;                   // enum config_enable: who may CONFIG SET dir
     bool active_expire;                             // not a directive: DEBUG SET-ACTIVE-EXPIRE
+    struct acl_users *users; // a reference; follows from `user` lines, aclfile, requirepass
     // Bookkeeping.
-    bool save_given; // by a line of the configuration: further lines add to it
-    char *file;      // absolute path of the configuration file, or ""
+    struct acl_list user_words; // of `user` lines, until all is read; tag 1: a user's name
+    bool save_given;            // by a line of the configuration: further lines add to it
+    char *file;                 // absolute path of the configuration file, or ""
     _Atomic int references;
 };
 
@@ -106,6 +112,7 @@ enum config_rdb_version {
     CONFIG_RDB_11,
     CONFIG_RDB_12
 };
+enum config_pubsub_default { CONFIG_PUBSUB_ALL, CONFIG_PUBSUB_NONE };
 enum config_enable { CONFIG_ENABLE_NO, CONFIG_ENABLE_YES, CONFIG_ENABLE_LOCAL };
 
 /** The number that `rdb-version` stands for; 0: auto. */
@@ -156,6 +163,19 @@ bool config_set(struct config *c, struct slice name, struct slice value, struct 
  */
 bool config_set_many(struct config *c, const struct slice *pairs, size_t count, bool local_client,
                      struct buf *error);
+/** Whether a user that is made has all channels (acl-pubsub-default). */
+static inline bool config_all_channels(const struct config *c) {
+    return c->acl_pubsub_default == CONFIG_PUBSUB_ALL;
+}
+/** Puts other users in the place of those that are there; takes the reference. */
+void config_set_users(struct config *c, struct acl_users *users);
+/**
+ * Reads the file of users (aclfile). One reference; NULL: the file cannot be read, or what is wrong
+ * in it: told in error. `c` says where it is and whose ids are kept; it does not change.
+ */
+struct acl_users *config_read_users(const struct config *c, struct buf *error);
+/** Writes the file of users, whole or not at all. 0 or a negative errno. */
+int config_write_users(const struct config *c);
 /**
  * Calls each for every directive whose name matches the glob, with its value's text. Without *, ?
  * and [ the pattern is a name; it is then passed on as it was spelled, as Redis does. The value

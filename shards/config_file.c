@@ -181,25 +181,14 @@ static bool apply_row(struct reader *r, struct slice line, const struct config__
     return ok;
 }
 
-// Whether a user line grants the default user everything, which is what torc does without users:
-// Redis writes such a line into every file that it rewrites.
-static bool is_unrestricted_default_user(const struct slice *words, size_t count) {
-    static const char *const harmless[] = {
-        "on",          "nopass", "sanitize-payload", "skip-sanitize-payload", "~*", "allkeys", "&*",
-        "allchannels", "+@all",  "allcommands"};
-    bool all_known = count > 1 && slice_is(words[0], "default");
-    bool on = false, keys = false, commands = false;
-    for (size_t i = 1; all_known && i < count; i++) {
-        bool known = false;
-        for (size_t j = 0; j < sizeof(harmless) / sizeof(harmless[0]); j++) {
-            known |= slice_is(words[i], harmless[j]);
-        }
-        all_known = known;
-        on |= slice_is(words[i], "on");
-        keys |= slice_is(words[i], "~*") || slice_is(words[i], "allkeys");
-        commands |= slice_is(words[i], "+@all") || slice_is(words[i], "allcommands");
-    }
-    return all_known && on && keys && commands;
+static bool apply_user(struct reader *r, struct slice line, const struct slice *words,
+                       size_t count) {
+    struct buf reason = {0};
+    bool ok = config__add_user(r->c, words, count, &reason);
+    buf_append_char(&reason, '\0');
+    if (!ok) refuse(r, line, reason.p);
+    buf_free(&reason);
+    return ok;
 }
 
 static bool include_file(struct reader *r, const char *path) {
@@ -263,10 +252,7 @@ static bool apply_other(struct reader *r, struct slice line, const struct slice 
     if (slice_is(name, "rename-command") && count == 3) {
         return refuse(r, line, "torc does not rename commands: the old name would stay open");
     }
-    if (slice_is(name, "user") && count >= 2) {
-        if (is_unrestricted_default_user(words + 1, count - 1)) return true;
-        return refuse(r, line, "torc has no ACL users: this user's limits would not be enforced");
-    }
+    if (slice_is(name, "user") && count >= 2) return apply_user(r, line, words + 1, count - 1);
     if (slice_is(name, "loadmodule") && count >= 2) {
         return refuse(r, line, "torc does not load modules");
     }
@@ -309,7 +295,7 @@ static bool read_text(struct reader *r, struct slice text) {
 bool config_load_text(struct config *c, struct slice text, const char *source,
                       struct config_notices *notices, struct buf *error) {
     struct reader r = {.c = c, .notices = notices, .error = error, .source = source};
-    return read_text(&r, text);
+    return read_text(&r, text) && config__finish_users(c, false, error);
 }
 
 // ---- The command line --------------------------------------------------------------------------
@@ -410,5 +396,5 @@ bool config_load(struct config *c, int argc, char **argv, struct config_notices 
         ok = read_text(&r, slice_of(lines.p, lines.len));
     }
     buf_free(&lines);
-    return ok && check_logfile(c, error);
+    return ok && config__finish_users(c, true, error) && check_logfile(c, error);
 }

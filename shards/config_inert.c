@@ -19,7 +19,6 @@ static const char *const sanitize_words[] = {"no", "yes", "clients", NULL};
 static const char *const fsync_words[] = {"everysec", "always", "no", NULL};
 static const char *const diskless_load_words[] = {"disabled", "on-empty-db", "swapdb", NULL};
 static const char *const propagation_words[] = {"ignore", "panic", "panic-on-replicas", NULL};
-static const char *const pubsub_default_words[] = {"allchannels", "resetchannels", NULL};
 
 static bool fail(struct buf *error, const char *reason) {
     buf_append_text(error, reason);
@@ -78,7 +77,6 @@ static bool check_append_name(const struct slice *words, size_t count, struct bu
 #define NO_REPLICATION     "torc does not replicate"
 #define NO_CLUSTER         "torc is no node of a Redis Cluster; see shard-ports"
 #define NO_TLS             "torc makes no TLS connections itself"
-#define NO_USERS           "torc has no ACL users"
 #define NO_DEFRAGMENTATION "torc does not defragment"
 #define NO_OOM_SCORE       "the OOM score stays as it is"
 #define NO_CPU_LISTS       "see shards and shard-pinning"
@@ -217,10 +215,6 @@ static const struct config__row rows[] = {
     INERT(STRING, "cluster-announce-human-nodename", "", 0, NO_CLUSTER),
     INERT(NUMBER, "cluster-announce-tls-port", "0", 0, NO_CLUSTER, RANGE(0, 65535)),
     INERT(NUMBER, "cluster-announce-bus-port", "0", 0, NO_CLUSTER, RANGE(0, 65535)),
-    INERT(STRING, "aclfile", "", CONFIG__IMMUTABLE, NO_USERS,
-          .stop = "torc has no ACL users: the users of this file would not be enforced"),
-    INERT(NUMBER, "acllog-max-len", "128", 0, NO_USERS, RANGE(0, INT64_MAX)),
-    INERT(ENUM, "acl-pubsub-default", "resetchannels", 0, NO_USERS, .words = pubsub_default_words),
     INERT(ENUM, "enable-module-command", "no", CONFIG__IMMUTABLE, "torc does not load modules",
           .words = enable_words),
     INERT(STRING, "tls-client-cert-file", "", 0, NO_TLS),

@@ -16,6 +16,7 @@ static const char *const pipeline_order_words[] = {"strict", "relaxed", NULL};
 static const char *const loglevel_words[] = {"debug",   "verbose", "notice",
                                              "warning", "nothing", NULL};
 static const char *const enable_words[] = {"no", "yes", "local", NULL};
+static const char *const pubsub_default_words[] = {"allchannels", "resetchannels", NULL};
 static const char *const unknown_words[] = {"refuse", "skip", NULL};
 static const char *const policy_words[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                            "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
@@ -145,6 +146,12 @@ static const struct config__row rows[] = {
           RANGE(1, INT32_MAX)),
     ACTED(STRING, "requirepass", "", CONFIG__SENSITIVE | CONFIG__ABSENT, requirepass,
           "password of the default user; empty: none"),
+    ACTED(STRING, "aclfile", "", CONFIG__IMMUTABLE, aclfile,
+          "file of users, for ACL LOAD and ACL SAVE; empty: users are `user` lines here"),
+    ACTED(NUMBER, "acllog-max-len", "128", 0, acllog_max_len, "entries that ACL LOG keeps",
+          RANGE(0, INT64_MAX)),
+    ACTED(ENUM, "acl-pubsub-default", "resetchannels", 0, acl_pubsub_default,
+          "which channels a new user may use: all, or none", .words = pubsub_default_words),
     ACTED(MEMORY, "proto-max-bulk-len", "536870912", 0, proto_max_bulk_len,
           "longest argument of a command", RANGE(1 << 20, INT64_MAX)),
     ACTED(MEMORY, "client-query-buffer-limit", "1073741824", 0, client_query_buffer_limit,

@@ -98,5 +98,17 @@ bool config__is_file_only(struct slice name);
 bool config__next_line(struct slice *text, struct slice *line);
 /** Appends the whole file (standard input when path is NULL) to out. 0 or a negative errno. */
 int config__read_file(const char *path, struct buf *out);
+/** Puts content in the place of a file by rename, synced. 0 or a negative errno. */
+int config__replace_file(const char *path, const struct buf *content);
+
+// Users (config_users.c): while a configuration is read.
+
+/** Takes the words of a `user` line behind "user". False: the reason is appended to error. */
+bool config__add_user(struct config *c, const struct slice *words, size_t count, struct buf *error);
+/**
+ * All is read: makes the users of requirepass, the lines and, if it may read it, the file. False:
+ * error says why.
+ */
+bool config__finish_users(struct config *c, bool file_rules, struct buf *error);
 
 #endif

@@ -33,7 +33,7 @@ struct connection *connection_new(struct shard *s, const struct accepted *accept
     conn->proto = 2;
     conn->is_unix = accepted->from == ACCEPT_UNIX;
     conn->cmd_flags = accepted->from == ACCEPT_NODE ? CMD_CTX_NODE : 0;
-    conn->authenticated = s->config->requirepass[0] == '\0';
+    accounts_enter(conn);
     conn->created_ms = conn->active_ms = s->now_ms;
     resp_parser_init(&conn->parser);
     conn->previous = s->connections.last;
@@ -82,6 +82,7 @@ static void connection_free(struct connection *conn) {
         s->connections.last = conn->previous;
     s->connection_count--;
     atomic_fetch_sub_explicit(&s->fleet->faces[s->id].connections, 1, memory_order_relaxed);
+    accounts_leave(conn);
     multi_free(conn->multi);
     input_free(conn);
     discard_output(conn, 0);
@@ -431,7 +432,8 @@ void connection_describe(const struct connection *conn, struct buf *out) {
                sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap,
                conn->send_busy ? "rw" : "r",
                conn->last_command ? command_by_id(conn->last_command - 1u)->full_name : "NULL");
-    buf_printf(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
+    struct slice user = accounts_name(conn);
+    buf_printf(out, " user=%.*s redir=%lld resp=%d lib-name=%s lib-ver=%s", (int)user.n, user.p,
                tracking_is_on(conn) ? (long long)conn->tracking->redirect : -1LL, conn->proto,
                text_or_nothing(conn, CLIENT_LIB_NAME), text_or_nothing(conn, CLIENT_LIB_VER));
     // A field of our own, so that what plain clients get is Redis's to the byte.

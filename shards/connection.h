@@ -92,7 +92,7 @@ struct connection {
 
     uint8_t proto;
     uint8_t reply_mode;
-    bool authenticated;
+    bool guarded; // each command is checked: not logged in, or a user with limits
     bool is_unix, no_evict;
     bool closing;    // after the replies so far: close
     bool closed;     // IO_CLOSED has come (or is all that is missing)
@@ -101,6 +101,7 @@ struct connection {
     bool in_dirty, in_resumable;
     bool in_batch; // its bytes are among those that are being parsed together
     bool in_multi;
+    bool authenticated : 1;
     bool has_held : 1;        // messages that may not go out yet: see pubsub.h
     bool is_monitor : 1;      // is shown all commands, or will be soon: see monitor.h
     bool in_paced : 1;        // among those whose messages will be sent soon
@@ -108,6 +109,7 @@ struct connection {
     uint8_t cmd_flags;        // CMD_CTX_*: what its commands are told
     uint16_t last_command;    // its id, plus one; 0: none yet
     uint32_t db;
+    struct account *account;          // whose it is
     struct multi *multi;              // queued commands, while in MULTI
     struct watch_set *watches;        // what WATCH has named; NULL: nothing
     struct work *work;                // what STALL_WORK is about
@@ -186,6 +188,11 @@ static inline bool connection_is_silent(const struct connection *conn) {
 /** Whether the client came by a shard port: to it, the shard is a node of a cluster. */
 static inline bool connection_is_node(const struct connection *conn) {
     return (conn->cmd_flags & CMD_CTX_NODE) != 0;
+}
+
+/** Whether it has logged in, or need not: strangers may send little, and run nearly nothing. */
+static inline bool connection_is_known(const struct connection *conn) {
+    return likely(conn->authenticated) || !conn->shard->accounts.auth_required;
 }
 
 /** Bytes of replies not yet taken by the kernel. */

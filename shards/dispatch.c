@@ -358,7 +358,7 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
     const struct shard *s = conn->shard;
     return p->spec && at &&
            (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
-            (uint32_t)!conn->authenticated | s->gates) == 0 &&
+            (uint32_t)conn->guarded | s->gates) == 0 &&
            (likely((conn->cmd_flags & (CMD_CTX_NODE | CMD_CTX_SUBSCRIBED)) == 0) ||
             (!(conn->cmd_flags & CMD_CTX_SUBSCRIBED) && p->hashed_arg && at == s)) &&
            s->pause_until_ms == 0 && connection_unsent(conn) < CONNECTION_OUTPUT_HIGH &&
@@ -375,6 +375,23 @@ static bool must_be_lent(const struct shard *s, const struct parsed *p) {
     enum command_where where = p->spec->where;
     return where == WHERE_ALL || where == WHERE_CURSOR ||
            (where == WHERE_KEYS && command_roams(p->spec, p->argc, p->argv));
+}
+
+/** Whether the user of a guarded connection may run the command; if not, it has been refused. */
+static bool is_admitted(struct connection *conn, const struct parsed *p) {
+    const struct command *spec = p->spec;
+    if (!connection_is_known(conn) && !(spec->flags & COMMAND_NO_AUTH)) {
+        refuse(conn, spec, "NOAUTH Authentication required.");
+        return false;
+    }
+    struct account_ruling ruling = accounts_rule(conn, spec, p->argc, p->argv);
+    conn->cmd_flags = (uint8_t)((conn->cmd_flags & ~CMD_CTX_NARROW) | ruling.narrow);
+    if (likely(ruling.verdict == ACL_ALLOWED)) return true;
+    struct buf error = {0};
+    accounts_refusal(conn, spec, ruling.verdict, &error);
+    refuse(conn, spec, error.p);
+    buf_free(&error);
+    return false;
 }
 
 bool dispatch_start(struct connection *conn, struct parsed *p) {
@@ -394,10 +411,8 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         return true;
     }
     const struct command *spec = p->spec;
-    if (unlikely(!conn->authenticated) && !(spec->flags & COMMAND_NO_AUTH)) {
-        refuse(conn, spec, "NOAUTH Authentication required.");
-        return true;
-    }
+    conn->last_command = (uint16_t)(spec->id + 1); // also of one that is refused, as in Redis
+    if (unlikely(conn->guarded) && !is_admitted(conn, p)) return true;
     if (unlikely(connection_is_node(conn)) && !cluster_admits(conn, p)) return true;
     if (unlikely(must_be_lent(s, p))) p->shard = SHARD_SEVERAL;
     if (unlikely(s->gates & GATE_LOADING) && !is_for_loading(conn, spec)) return true;
@@ -426,7 +441,6 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
         conn->reply_mode = reply_mode;
         return false;
     }
-    conn->last_command = (uint16_t)(spec->id + 1);
     if (unlikely(conn->tracking != NULL)) tracking_step(conn, spec);
     // Of EXEC, the block comes first: multi.c.
     if (monitor_is_on(s) && !queue && !(handler && handler->run == session_exec))

@@ -21,6 +21,8 @@
 struct queued {
     const struct command *spec;
     int argc;
+    uint8_t narrow;      // CMD_CTX_NARROW, or 0
+    const char *refusal; // EXEC on another shard: not allowed any more; NULL: it is
     struct slice *argv;
 };
 
@@ -133,7 +135,7 @@ static void keep(struct shard *s, struct multi *m, const struct parsed *p) {
         m->commands = mem_realloc(m->commands, (size_t)m->cap * sizeof *m->commands);
     }
     struct queued *q = &m->commands[m->count++];
-    *q = (struct queued){p->spec, p->argc, copy_arguments(m, p)};
+    *q = (struct queued){.spec = p->spec, .argc = p->argc, .argv = copy_arguments(m, p)};
     m->write |= (p->spec->flags & COMMAND_WRITE) != 0;
     m->denyoom |= (p->spec->flags & COMMAND_DENYOOM) != 0;
     m->denyload |= (p->spec->flags & COMMAND_LOADING) == 0;
@@ -174,9 +176,30 @@ static void run_engine_command(struct shard *s, const struct queued *q, const st
                     .now_ms = now_ms,
                     .now_us = s->now_us,
                     .db = db,
-                    .flags = flags,
+                    .flags = flags | q->narrow,
                     .client = client};
     shard_run(s, &c);
+}
+
+/**
+ * Of a command in a block whose user is not let do everything: why it may not run any more. NULL:
+ * it may. A denial has been logged.
+ */
+static const char *refusal_of(struct connection *conn, struct queued *q) {
+#define NO_LONGER                                                                                \
+    "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC " \
+    "call. This command is no longer allowed for the following reason: "
+    struct account_ruling ruling = accounts_rule(conn, q->spec, q->argc, q->argv);
+    q->narrow = ruling.narrow;
+    switch (ruling.verdict) {
+    case ACL_DENIED_COMMAND: return NO_LONGER "no permission to execute the command or subcommand";
+    case ACL_DENIED_KEY: return NO_LONGER "no permission to touch the specified keys";
+    case ACL_DENIED_CHANNEL:
+        return NO_LONGER "no permission to access one of the channels used as arguments";
+    case ACL_ALLOWED: break;
+    }
+    return NULL;
+#undef NO_LONGER
 }
 
 static void run_session_command(struct connection *conn, const struct queued *q,
@@ -227,10 +250,16 @@ static void end_run(struct multi *m, struct reply *now) {
 static bool run_commands(struct multi *m) {
     struct connection *conn = m->connection;
     while (m->next < m->count) {
-        const struct queued *q = &m->commands[m->next++];
-        if (monitor_is_on(conn->shard)) show(conn->shard, conn, conn->db, q);
+        struct queued *q = &m->commands[m->next++];
         struct reply r;
         reply_init(&r, &m->reply, conn->proto);
+        const char *refusal = unlikely(conn->guarded) ? refusal_of(conn, q) : NULL;
+        if (unlikely(refusal != NULL)) {
+            reply_error(&r, refusal);
+            statistics_error(&conn->shard->stats, r.error_code);
+            continue;
+        }
+        if (monitor_is_on(conn->shard)) show(conn->shard, conn, conn->db, q);
         if (q->spec->where != WHERE_SESSION) {
             int64_t now_ms = m->transaction ? transaction_now_ms(m->transaction)
                                             : visit_now_us(conn->shard) / 1000;
@@ -378,6 +407,8 @@ static void start_request(struct connection *conn, struct multi *m, const struct
                           uint32_t shard) {
     struct parsed p = {
         .spec = call->spec, .argc = 1, .argv = call->argv, .shard = shard, .write = m->write};
+    for (int i = 0; i < m->count && conn->guarded; i++)
+        m->commands[i].refusal = refusal_of(conn, &m->commands[i]);
     struct request *r = request_new(conn, &p);
     r->multi = m;
     conn->multi = NULL;
@@ -450,6 +481,11 @@ void multi_run_request(struct shard *s, struct request *r, struct reply *reply) 
     bool scoped = tracking_begin(s, &scope, r->connection);
     reply_array(reply, (size_t)m->count);
     for (int i = 0; i < m->count; i++) {
+        if (unlikely(m->commands[i].refusal != NULL)) {
+            reply_error(reply, m->commands[i].refusal);
+            statistics_error(&s->stats, reply->error_code);
+            continue;
+        }
         if (monitor_is_on(s)) show(s, r->connection, r->db, &m->commands[i]);
         run_engine_command(s, &m->commands[i], shard_view(s, m->write), s->now_ms, r->db,
                            r->cmd_flags, r->connection, reply);

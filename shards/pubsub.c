@@ -456,6 +456,17 @@ bool pubsub_is_subscribed(const struct connection *conn) {
     return (counts[PUBSUB_CHANNEL] | counts[PUBSUB_PATTERN] | counts[PUBSUB_SHARD_CHANNEL]) != 0;
 }
 
+bool pubsub_is_allowed(const struct connection *conn, const struct acl_user *user) {
+    for (int kind = 0; conn->pubsub && kind < PUBSUB_KINDS; kind++) {
+        const struct pubsub_subscription *s = conn->pubsub->subscriber.first[kind];
+        for (; s; s = s->next)
+            if (!s->leaving &&
+                !acl_user_allows_channel(user, pubsub_topic_text(s->topic), kind == PUBSUB_PATTERN))
+                return false;
+    }
+    return true;
+}
+
 void pubsub_update_mode(struct connection *conn) {
     conn->cmd_flags &= (uint8_t)~CMD_CTX_SUBSCRIBED;
     if (conn->proto == 2 && pubsub_is_subscribed(conn)) conn->cmd_flags |= CMD_CTX_SUBSCRIBED;

@@ -135,6 +135,8 @@ static inline uint32_t pubsub_home(const struct shard *s, struct slice channel) 
 static inline uint32_t pubsub_count(const struct connection *conn, enum pubsub_kind kind) {
     return conn->pubsub ? conn->pubsub->subscriber.counts[kind] : 0;
 }
+/** Whether a user may have all that the client is subscribed to. */
+bool pubsub_is_allowed(const struct connection *conn, const struct acl_user *user);
 /** Whether the client is subscribed to anything. */
 bool pubsub_is_subscribed(const struct connection *conn);
 /** Bytes of messages that wait for an EXEC or a SUBSCRIBE to end. */

@@ -17,6 +17,19 @@
 
 static const struct session_handler handlers[] = {
     // name, function, barrier, in_multi
+    {"acl|cat", acl_command_cat, false, false},
+    {"acl|deluser", acl_command_deluser, true, false},
+    {"acl|dryrun", acl_command_dryrun, false, false},
+    {"acl|genpass", acl_command_genpass, false, false},
+    {"acl|getuser", acl_command_getuser, false, false},
+    {"acl|help", acl_command_help, false, false},
+    {"acl|list", acl_command_list, false, false},
+    {"acl|load", acl_command_load, true, false},
+    {"acl|log", acl_command_log, false, false},
+    {"acl|save", acl_command_save, false, false},
+    {"acl|setuser", acl_command_setuser, true, false},
+    {"acl|users", acl_command_users, false, false},
+    {"acl|whoami", acl_command_whoami, false, false},
     {"auth", session_auth, false, false},
     {"hello", session_hello, false, false},
     {"select", session_select, false, false},
@@ -146,25 +159,9 @@ bool session_name_is_valid(struct slice name) {
 
 // ---- AUTH, HELLO -------------------------------------------------------------------------------
 
-/** Compares in a time that does not depend on where the texts differ. */
-static bool same_secret(struct slice given, const char *secret) {
-    size_t n = strlen(secret);
-    unsigned char difference = given.n != n;
-    for (size_t i = 0; i < given.n; i++)
-        difference |= (unsigned char)(given.p[i] ^ secret[n ? i % n : 0]);
-    return difference == 0;
-}
-
 /** Checks user and password; false: the error has been written. */
 static bool authenticate(struct session_call *call, struct slice user, struct slice password) {
-    struct connection *conn = call->connection;
-    const char *secret = conn->shard->config->requirepass;
-    bool known = slice_equal(user, SLICE_LITERAL("default"));
-    if (known && (secret[0] == '\0' || same_secret(password, secret))) {
-        conn->authenticated = true;
-        return true;
-    }
-    conn->shard->stats.auth_failures++;
+    if (accounts_login(call->connection, call->argv[0], user, password)) return true;
     reply_error(call->reply, "WRONGPASS invalid username-password pair or user is disabled.");
     return false;
 }
@@ -174,13 +171,13 @@ void session_auth(struct session_call *call) {
         reply_error(call->reply, error_syntax);
         return;
     }
-    if (call->argc == 2 && call->connection->shard->config->requirepass[0] == '\0') {
+    if (call->argc == 2 && call->connection->shard->accounts.standard->user->nopass) {
         reply_error(call->reply,
                     "ERR AUTH <password> called without any password configured for the default "
                     "user. Are you sure your configuration is correct?");
         return;
     }
-    struct slice user = call->argc == 3 ? call->argv[1] : SLICE_LITERAL("default");
+    struct slice user = call->argc == 3 ? call->argv[1] : ACL_DEFAULT_USER;
     if (authenticate(call, user, call->argv[call->argc - 1])) reply_ok(call->reply);
 }
 
@@ -289,7 +286,7 @@ void session_reset_state(struct connection *conn) {
     conn->reply_mode = REPLY_ON;
     conn->no_evict = false;
     conn->cmd_flags &= ~(uint32_t)CMD_CTX_NO_TOUCH;
-    conn->authenticated = conn->shard->config->requirepass[0] == '\0';
+    accounts_enter(conn);
     connection_set_text(conn, CLIENT_NAME, slice_of("", 0));
 }
 

@@ -2,7 +2,7 @@
 //
 // Session commands: those that concern the connection or the server rather than keys, so that the
 // engine cannot run them. One table (session.c) binds rows of the command table to functions
-// here; the families have files of their own (session_client.c, session_cluster.c,
+// here; the families have files of their own (session_acl.c, session_client.c, session_cluster.c,
 // session_config.c, session_info.c, session_debug.c, multi.c). They run on the connection's shard.
 #ifndef TORC_SHARDS_SESSION_H
 #define TORC_SHARDS_SESSION_H
@@ -57,6 +57,10 @@ session_fn client_tracking, client_caching, client_trackinginfo, client_getredir
 // session_config.c
 session_fn config_command_get, config_command_set, config_command_resetstat, config_command_rewrite,
     config_command_help;
+// session_acl.c
+session_fn acl_command_cat, acl_command_deluser, acl_command_dryrun, acl_command_genpass,
+    acl_command_getuser, acl_command_help, acl_command_list, acl_command_load, acl_command_log,
+    acl_command_save, acl_command_setuser, acl_command_users, acl_command_whoami;
 // session_cluster.c
 session_fn cluster_failure_reports, cluster_countkeysinslot, cluster_getkeysinslot, cluster_help,
     cluster_info, cluster_keyslot, cluster_links, cluster_myid, cluster_myshardid, cluster_nodes,

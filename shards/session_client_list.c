@@ -152,8 +152,8 @@ void client_list(struct session_call *call) {
 
 struct kill_filter {
     enum client_type type;
-    uint64_t id;           // 0: any
-    char *address, *local; // NULL: any
+    uint64_t id;                  // 0: any
+    char *address, *local, *user; // NULL: any
     bool skip_me, old_form;
 };
 
@@ -167,6 +167,7 @@ static char *copy_text(struct slice text) {
 static void kill_filter_free(struct kill_filter *filter) {
     mem_free(filter->address);
     mem_free(filter->local);
+    mem_free(filter->user);
     mem_free(filter);
 }
 
@@ -174,6 +175,7 @@ static bool is_meant(const struct kill_filter *filter, const struct connection *
     char text[160];
     if (conn->io_closing || !is_of_type(conn, filter->type)) return false;
     if (filter->id && conn->id != filter->id) return false;
+    if (filter->user && !slice_equal(accounts_name(conn), slice_text(filter->user))) return false;
     if (filter->address && (listener_peer_text(conn->io.fd, text, sizeof text) == 0 ||
                             strcmp(text, filter->address) != 0))
         return false;
@@ -233,7 +235,8 @@ static bool parse_kill_option(struct session_call *call, struct slice option, st
     } else if (slice_is(option, "laddr")) {
         replace_text(&filter->local, value);
     } else if (slice_is(option, "user")) {
-        if (!slice_equal(value, SLICE_LITERAL("default"))) // the only user there is
+        replace_text(&filter->user, value);
+        if (acl_users_find(call->connection->shard->accounts.users, value) == ACL_NOT_THERE)
             reply_error_format(call->reply, "ERR No such user '%.*s'", (int)value.n, value.p);
     } else if (slice_is(option, "skipme") && slice_is(value, "yes")) {
         filter->skip_me = true;

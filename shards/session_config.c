@@ -49,11 +49,6 @@ void config_command_get(struct session_call *call) {
 
 // ---- set ---------------------------------------------------------------------------------------
 
-struct config_change {
-    struct config *config; // a reference
-    uint64_t version;
-};
-
 /** What a change means for the process, not for a shard. False: the reason is appended to error. */
 static bool apply_to_process(const struct config *old, const struct config *new,
                              struct buf *error) {
@@ -94,57 +89,73 @@ static bool apply_to_tls(const struct session_call *call, const struct config *n
     return ok;
 }
 
-/** Makes and publishes the changed configuration. False: error says why, nothing has changed. */
-static bool change_newest(struct session_call *call, struct config_change *change,
-                          struct buf *error) {
-    struct shard *s = call->connection->shard;
-    struct fleet *fleet = s->fleet;
-    pthread_mutex_lock(&fleet->admin_lock);
-    const struct config *old = fleet->config ? fleet->config : s->config;
-    struct config *new = config_copy(old);
-    bool ok = config_set_many(new, call->argv + 2, (size_t)(call->argc - 2) / 2,
-                              session__is_local(call->connection), error) &&
-              apply_to_tls(call, new, error) && apply_to_process(old, new, error);
-    if (ok) {
-        if (fleet->config) config_release(fleet->config);
-        fleet->config = config_retain(new);
-        change->config = new;
-        change->version = ++fleet->config_version;
-    } else {
-        config_release(new);
-    }
-    pthread_mutex_unlock(&fleet->admin_lock);
-    return ok;
+/** CONFIG SET's change. */
+static bool set_directives(struct config_draft *draft, struct buf *error) {
+    const struct session_call *call = draft->call;
+    struct config *new = draft->config;
+    if (!config_set_many(new, call->argv + 2, (size_t)(call->argc - 2) / 2,
+                         session__is_local(call->connection), error))
+        return false;
+    if (strcmp(draft->before->requirepass, new->requirepass) != 0)
+        config_set_users(new, acl_users_change_password(new->users, slice_text(new->requirepass)));
+    return apply_to_tls(call, new, error) && apply_to_process(draft->before, new, error);
 }
 
-static void run_set(struct shard *s, struct fanout_leg *leg) {
+/** What a change means to every shard, and to who asked for it. */
+struct config_change {
+    struct config *config; // a reference
+    uint64_t version;
+    int64_t number; // the reply; below 0: OK
+};
+
+static void run_change(struct shard *s, struct fanout_leg *leg) {
     const struct config_change *change = leg->fanout->context;
     if (change->version <= s->config_version) return;
     s->config_version = change->version;
     shard_use_config(s, change->config);
-    if (s->config->requirepass[0] != '\0') return; // who is logged in stays so
-    for (struct connection *conn = s->connections.first; conn; conn = conn->next)
-        conn->authenticated = true;
 }
 
-static void finish_set(struct fanout *f, struct reply *reply) {
+static void finish_change(struct fanout *f, struct reply *reply) {
     struct config_change *change = f->context;
     config_release(change->config);
-    session__finish_ok(f, reply);
+    if (change->number >= 0)
+        reply_int(reply, change->number);
+    else
+        reply_ok(reply);
+    mem_free(change);
+}
+
+bool session__change_config(struct session_call *call,
+                            bool (*change)(struct config_draft *draft, struct buf *error),
+                            struct buf *error) {
+    struct shard *s = call->connection->shard;
+    struct fleet *fleet = s->fleet;
+    pthread_mutex_lock(&fleet->admin_lock);
+    const struct config *before = fleet->config ? fleet->config : s->config;
+    struct config_draft draft = {
+        .call = call, .before = before, .config = config_copy(before), .number = -1};
+    bool ok = change(&draft, error);
+    struct config_change *made = NULL;
+    if (ok) {
+        made = mem_alloc(sizeof *made);
+        *made = (struct config_change){draft.config, ++fleet->config_version, draft.number};
+        struct config *old = fleet->config;
+        fleet->config = config_retain(draft.config);
+        if (old) config_release(old);
+    } else {
+        config_release(draft.config);
+    }
+    pthread_mutex_unlock(&fleet->admin_lock);
+    if (ok) fanout_start(call->connection, made, run_change, finish_change);
+    return ok;
 }
 
 void config_command_set(struct session_call *call) {
-    struct config_change change;
     struct buf error = {0};
-    if (call->argc % 2 != 0) {
+    if (call->argc % 2 != 0)
         reply_error(call->reply, error_syntax);
-    } else if (change_newest(call, &change, &error)) {
-        struct config_change *context = mem_alloc(sizeof *context);
-        *context = change;
-        fanout_start(call->connection, context, run_set, finish_set);
-    } else {
+    else if (!session__change_config(call, set_directives, &error))
         reply_error_format(call->reply, "ERR %.*s", (int)error.len, error.p);
-    }
     buf_free(&error);
 }
 

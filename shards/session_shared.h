@@ -18,6 +18,21 @@ bool session__timeout(struct session_call *call, int arg, int64_t *end_ms);
 void session__wrong_subcommand(struct session_call *call, const char *container);
 /** The end of a fan-out that has nothing to tell: frees the context with mem_free, replies OK. */
 void session__finish_ok(struct fanout *f, struct reply *reply);
+/** A configuration that is being changed, under the admin lock. */
+struct config_draft {
+    const struct session_call *call;
+    const struct config *before; // the newest of the process
+    struct config *config;       // a copy of it, to be changed
+    int64_t number;              // for the caller to set: the reply; below 0: OK
+};
+/**
+ * Changes the configuration of all shards: `change` makes the change, and says whether all is well;
+ * the reply comes when every shard has it. False: nothing has changed, error says why, and the
+ * reply is still the caller's to write. Of barrier commands only.
+ */
+bool session__change_config(struct session_call *call,
+                            bool (*change)(struct config_draft *draft, struct buf *error),
+                            struct buf *error);
 /** DEBUG's subcommands that look at keys; false: it is none of them, and nothing was done. */
 bool session__debug_keys(struct session_call *call);
 /** DEBUG RELOAD. */

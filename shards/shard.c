@@ -81,6 +81,7 @@ void fleet_free(struct fleet *f) {
     migrate_pool_free(f->migrations);
     pthread_mutex_destroy(&f->admin_lock);
     if (f->config) config_release(f->config);
+    acl_log_reset(&f->acl_log);
     snapshot_walk_free(f->snapshot);
     tracking_prefixes_drop(f->tracking_prefixes);
     mem_free(f->mailboxes);
@@ -154,6 +155,7 @@ void shard_free(struct shard *s) {
     keyspace_free(s->keyspace);
     if (s->spare) keyspace_free(s->spare);
     intents_fini(&s->intents);
+    accounts_fini(s);
     statistics_fini(&s->stats);
     mem_free(s->summary.databases);
     timers_fini(&s->timers);
@@ -168,6 +170,7 @@ void shard_free(struct shard *s) {
 void shard_use_config(struct shard *s, struct config *config) {
     struct config *old = s->config;
     s->config = config_retain(config);
+    accounts_use(s, config->users);
     if (old) config_release(old);
     bool lfu = config->maxmemory_policy == CONFIG_ALLKEYS_LFU ||
                config->maxmemory_policy == CONFIG_VOLATILE_LFU;
@@ -370,9 +373,9 @@ static void turn_away(struct shard *s, int fd, enum accept_from from, const char
     s->stats.connections_rejected++;
 }
 
-/** Protected mode: no password, and a peer that is not this machine. */
+/** Protected mode: no password for `default`, and a peer that is not this machine. */
 static bool is_stranger(const struct shard *s, int fd, bool is_unix) {
-    if (is_unix || !s->config->protected_mode || s->config->requirepass[0] != '\0') return false;
+    if (is_unix || !s->config->protected_mode || !s->accounts.standard->user->nopass) return false;
     char peer[160];
     size_t n = listener_peer_text(fd, peer, sizeof peer);
     return n > 0 && strncmp(peer, "127.", 4) != 0 && strncmp(peer, "[::1]", 5) != 0 &&

@@ -18,6 +18,7 @@
 #include "engine/keyspace/events.h"
 #include "net/io.h"
 #include "net/resp_parser.h"
+#include "shards/accounts.h"
 #include "shards/config.h"
 #include "shards/eviction.h"
 #include "shards/intents.h"
@@ -102,6 +103,7 @@ struct fleet {
     uint64_t config_version;                     // of it: how many CONFIG SETs there were
     struct tracking_prefixes *tracking_prefixes; // the newest; NULL until there is one
     _Atomic uint64_t tracking_version;           // of them
+    struct acl_log acl_log;                      // of denials
     char replication_id[41];                     // empty until somebody asks
 };
 
@@ -162,7 +164,8 @@ struct shard {
     struct fleet *fleet;
     struct shard_face *face; // its own
     struct io *io;
-    struct config *config;           // current one; a reference
+    struct config *config; // current one; a reference
+    struct accounts accounts;
     uint64_t config_version;         // of it: CONFIG SET never goes back to an older one
     struct engine_settings settings; // what the engine needs of it
     struct keyspace *keyspace;

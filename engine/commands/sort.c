@@ -29,8 +29,12 @@ struct query {
 // ---- arguments ---------------------------------------------------------------------------------
 
 static bool deny(struct cmd *c, const char *option) {
-    if ((c->flags & CMD_CTX_NODE) == 0) return false;
-    reply_error_format(c->reply, "ERR %s option of SORT denied in Cluster mode.", option);
+    if (likely((c->flags & (CMD_CTX_NODE | CMD_CTX_NARROW)) == 0)) return false;
+    if (c->flags & CMD_CTX_NODE)
+        reply_error_format(c->reply, "ERR %s option of SORT denied in Cluster mode.", option);
+    else
+        reply_error_format(
+            c->reply, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
     return true;
 }
 

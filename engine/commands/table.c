@@ -186,6 +186,7 @@ static const struct command top_rows[ROW_TOP_COUNT] = {
 
 static const struct command sub_rows[ROW_COUNT - ROW_TOP_COUNT] = {
 #include "engine/commands/table_sub.inc"
+#include "engine/commands/table_sub_acl.inc"
 #include "engine/commands/table_sub_pubsub.inc"
 #include "engine/commands/table_sub_stream.inc"
 };

@@ -14,6 +14,7 @@
 #include "engine/commands/command.h"
 
 enum table__row {
+    ROW_ACL,
     ROW_APPEND,
     ROW_ASKING,
     ROW_AUTH,
@@ -248,7 +249,20 @@ enum table__row {
     ROW_ZUNIONSTORE,
     ROW_TOP_COUNT,
     // Subcommands, the ones of a container side by side.
-    ROW_CLIENT_CACHING = ROW_TOP_COUNT,
+    ROW_ACL_CAT = ROW_TOP_COUNT,
+    ROW_ACL_DELUSER,
+    ROW_ACL_DRYRUN,
+    ROW_ACL_GENPASS,
+    ROW_ACL_GETUSER,
+    ROW_ACL_HELP,
+    ROW_ACL_LIST,
+    ROW_ACL_LOAD,
+    ROW_ACL_LOG,
+    ROW_ACL_SAVE,
+    ROW_ACL_SETUSER,
+    ROW_ACL_USERS,
+    ROW_ACL_WHOAMI,
+    ROW_CLIENT_CACHING,
     ROW_CLIENT_GETNAME,
     ROW_CLIENT_GETREDIR,
     ROW_CLIENT_HELP,

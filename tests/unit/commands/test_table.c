@@ -314,6 +314,26 @@ static void positions_beyond_the_room_are_counted(void **state) {
     assert_int_equal(keys[2].arg, 0);
 }
 
+static bool is_row(struct slice name) {
+    for (uint32_t id = 0; id < command_count(); id++)
+        if (slice_is(name, command_by_id(id)->full_name)) return true;
+    return false;
+}
+
+static void commands_of_redis_are_rows_or_absent(void **state) {
+    (void)state;
+    char *facts = read_facts();
+    uint32_t rows = 0;
+    for (char *line = facts; (line = strchr(line, '\n')) != NULL && *++line != '\0';) {
+        struct slice name = slice_of(line, strcspn(line, "\t\n"));
+        if (*line == '#') continue;
+        if (is_row(name) == command_is_absent(name)) fail_msg("%.*s", (int)name.n, name.p);
+        rows += is_row(name);
+    }
+    assert_int_equal(rows, command_count());
+    free(facts);
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--print-index") == 0) return print_index();
     const struct CMUnitTest tests[] = {
@@ -325,6 +345,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(rows_hold_the_facts),
         cmocka_unit_test(key_positions),
         cmocka_unit_test(positions_beyond_the_room_are_counted),
+        cmocka_unit_test(commands_of_redis_are_rows_or_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
