@@ -112,7 +112,7 @@ int listener_open_tcp(struct listener_set *set, const char *const *addresses, in
         if (optional) address++;
         int fd = set->count < LISTENER_MAX ? open_address(address, port, backlog, &why) : -ENOSPC;
         if (fd >= 0) {
-            set->is_unix[set->count] = false;
+            set->tags[set->count] = set->tag;
             set->fds[set->count++] = fd;
             continue;
         }
@@ -161,7 +161,7 @@ int listener_open_unix(struct listener_set *set, const char *path, uint32_t perm
         if (fd >= 0) close(fd);
         return rc;
     }
-    set->is_unix[set->count] = true;
+    set->tags[set->count] = set->tag;
     set->fds[set->count++] = fd;
     return 0;
 }
@@ -232,4 +232,21 @@ size_t listener_peer_text(int fd, char *out, size_t size) {
     // A Unix client has no name of its own; the path it connected to tells more.
     if (a.ss_family == AF_UNIX) return listener_own_text(fd, out, size);
     return address_text(&a, length, out, size);
+}
+
+uint64_t listener_peer_key(int fd) {
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof peer;
+    uint64_t key = 0;
+    if (getpeername(fd, (struct sockaddr *)&peer, &n) != 0) return 0;
+    if (peer.ss_family == AF_INET) {
+        key = ((struct sockaddr_in *)&peer)->sin_addr.s_addr;
+    } else if (peer.ss_family == AF_INET6) {
+        const struct in6_addr *address = &((struct sockaddr_in6 *)&peer)->sin6_addr;
+        size_t from = IN6_IS_ADDR_V4MAPPED(address) ? 12 : 0;
+        memcpy(&key, address->s6_addr + from, from ? 4 : 8);
+    } else {
+        return 0;
+    }
+    return key != 0 ? key : 1;
 }

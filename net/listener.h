@@ -14,12 +14,13 @@
 
 #include "engine/base/slice.h"
 
-#define LISTENER_MAX 16
+#define LISTENER_MAX 64
 
 struct listener_set {
     int fds[LISTENER_MAX];
-    bool is_unix[LISTENER_MAX];
+    int tags[LISTENER_MAX]; // what each is for, as its opener has it
     int count;
+    int tag; // of those that are opened next
 };
 
 /**
@@ -45,6 +46,11 @@ void listener_tune(int fd, bool is_unix, int keepalive_s);
 /** "127.0.0.1:4321", "[::1]:4321", or "path:0" for a Unix socket; of the peer or of our own end. */
 size_t listener_peer_text(int fd, char *out, size_t size);
 size_t listener_own_text(int fd, char *out, size_t size);
+/**
+ * A number for the peer's address: equal for the same IPv4 address, or the same IPv6 network of 64
+ * bits, which is what one subscriber has. 0: a Unix socket, or the peer is gone.
+ */
+uint64_t listener_peer_key(int fd);
 /** The address of our own end without port and brackets; empty when there is none. */
 void listener_own_host(int fd, char *out, size_t size);
 

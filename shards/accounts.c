@@ -8,6 +8,7 @@
 #include "shards/accounts.h"
 
 #include "engine/base/alloc.h"
+#include "net/listener.h"
 #include "shards/blocked.h"
 #include "shards/connection.h"
 #include "shards/pubsub.h"
@@ -86,11 +87,13 @@ static void log_denial(struct connection *conn, enum acl_log_reason reason, stru
 }
 
 bool accounts_login(struct connection *conn, struct slice command, struct slice name,
-                    struct slice password) {
+                    struct slice password, int64_t *wait_ms) {
     struct accounts *a = &conn->shard->accounts;
     uint32_t at = acl_users_find(a->users, name);
     if (at == ACL_NOT_THERE || !acl_user_admits(a->users->users[at], password)) {
         log_denial(conn, ACL_LOG_AUTH, command, name);
+        uint64_t address = listener_peer_key(conn->io.fd);
+        *wait_ms = address != 0 ? penalties_add(&a->penalties, address, conn->shard->now_ms) : 0;
         return false;
     }
     struct account *account = account_at(a, at);
@@ -224,4 +227,5 @@ void accounts_fini(struct shard *s) {
     account_free(a->standard);
     mem_free(a->at);
     acl_users_release(a->users);
+    penalties_fini(&a->penalties);
 }

@@ -15,6 +15,7 @@
 #include "engine/acl/acl_users.h"
 #include "engine/base/buf.h"
 #include "engine/commands/command.h"
+#include "shards/penalties.h"
 
 struct connection;
 struct shard;
@@ -33,6 +34,7 @@ struct accounts {
     struct account **at;      // of the user at the same place in `users`; NULL: has no connections
     struct account *standard; // of `default`, whom all connections have at first
     bool auth_required;       // `default` has a password, or is off
+    struct penalties penalties;
 };
 
 /**
@@ -48,9 +50,12 @@ void accounts_fini(struct shard *s);
 void accounts_enter(struct connection *conn);
 /** A connection ends. */
 void accounts_leave(struct connection *conn);
-/** Logs in; false: there is no such user or password, which has been counted and logged. */
+/**
+ * Logs in; false: there is no such user or password, which has been counted and logged, and the
+ * answer may be given only after *wait_ms, because the client's address has failed too often.
+ */
 bool accounts_login(struct connection *conn, struct slice command, struct slice name,
-                    struct slice password);
+                    struct slice password, int64_t *wait_ms);
 /** The name of the connection's user. */
 struct slice accounts_name(const struct connection *conn);
 

@@ -394,6 +394,7 @@ struct config *config_copy(const struct config *c) {
     copy->file = copy_text(slice_text(c->file));
     copy->users = acl_users_retain(c->users);
     copy->user_words = (struct acl_list){0};
+    copy->renames = (struct buf){0}; // has had its effect
     atomic_init(&copy->references, 1);
     return copy;
 }
@@ -416,5 +417,6 @@ void config_release(struct config *c) {
     mem_free(c->file);
     acl_users_release(c->users);
     acl_list_clear(&c->user_words);
+    buf_free(&c->renames);
     mem_free(c);
 }

@@ -42,6 +42,8 @@ struct config {
     int64_t unixsocketperm; // octal in the file; 0: leave
     int64_t tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
     bool protected_mode;
+    int64_t admin_port; // 0: every port serves administrators
+    char *admin_bind;
     int64_t tls_port, tls_handshake_threads; // threads 0: by the number of shards
     struct tls_settings tls;
     int64_t shards;                        // 0: by affinity and CPU quota
@@ -54,13 +56,16 @@ struct config {
     int pipeline_order;                    // enum config_pipeline_order
     int64_t databases;
     char *requirepass;
-    char *aclfile; // of users; empty: they are in this configuration
+    int64_t auth_timeout_s; // for strangers to log in; 0: for ever
+    char *aclfile;          // of users; empty: they are in this configuration
     int64_t acllog_max_len;
     int acl_pubsub_default; // enum config_pubsub_default: channels of a new user
     int64_t proto_max_bulk_len, client_query_buffer_limit;
     struct config_output_limit output_limit[CONFIG_CLIENT_CLASSES];
     bool daemonize;
     char *pidfile, *logfile, *dir;
+    char *run_as;           // user that a process of root becomes; empty: stays
+    bool core_dumps;        // core files may be written
     char *dbfilename;       // of the snapshot, in dir
     int rdb_unknown;        // enum config_unknown: what becomes of what a file has and torc has not
     int64_t key_load_delay; // microseconds for each key that is loaded; negative: see its row
@@ -85,6 +90,7 @@ struct config {
     bool active_expire;                             // not a directive: DEBUG SET-ACTIVE-EXPIRE
     struct acl_users *users; // a reference; follows from `user` lines, aclfile, requirepass
     // Bookkeeping.
+    struct buf renames;         // of rename-command: name and new name, each with a zero byte
     struct acl_list user_words; // of `user` lines, until all is read; tag 1: a user's name
     bool save_given;            // by a line of the configuration: further lines add to it
     char *file;                 // absolute path of the configuration file, or ""
@@ -190,6 +196,11 @@ bool config_value(const struct config *c, struct slice name, struct buf *out);
  * file, fsync, rename). 0 or negative errno; -EINVAL when there is no configuration file.
  */
 int config_rewrite(const struct config *c);
+/**
+ * Lets clients call commands as rename-command lines say. Once, before threads exist. False: error
+ * says why not.
+ */
+bool config_rename_commands(const struct config *c, struct buf *error);
 /** Whether the directive exists (also inert ones). */
 bool config_exists(struct slice name);
 /** Whether the directive holds a secret that must not be shown in logs. */

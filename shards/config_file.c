@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/base/alloc.h"
+#include "engine/commands/command.h"
 #include "shards/config_rows.h"
 
 #define INCLUDE_DEPTH_MAX 16
@@ -191,6 +192,45 @@ static bool apply_user(struct reader *r, struct slice line, const struct slice *
     return ok;
 }
 
+/** Whether an earlier line has given a command this name. */
+static bool is_new_name(const struct config *c, struct slice name) {
+    const char *end = c->renames.p + c->renames.len;
+    bool is_new = false;
+    for (const char *p = c->renames.p; p < end; p += strlen(p) + 1, is_new = !is_new)
+        if (is_new && name.n > 0 && slice_is(name, p)) return true;
+    return false;
+}
+
+/** Kept until the server starts: names are the process's, not the configuration's. */
+static bool add_rename(struct reader *r, struct slice line, struct slice name, struct slice now) {
+    if (command_find_row(name) == NULL && !is_new_name(r->c, name)) {
+        // What cannot be called anyway may be hidden.
+        if (now.n == 0 && command_is_absent(name)) return true;
+        return refuse(r, line, "No such command in rename-command");
+    }
+    if (memchr(now.p, '\0', now.n) != NULL)
+        return refuse(r, line, "a name can't contain a zero byte");
+    buf_append(&r->c->renames, name.p, name.n);
+    buf_append_char(&r->c->renames, '\0');
+    buf_append(&r->c->renames, now.p, now.n);
+    buf_append_char(&r->c->renames, '\0');
+    return true;
+}
+
+bool config_rename_commands(const struct config *c, struct buf *error) {
+    const char *end = c->renames.p + c->renames.len;
+    for (const char *name = c->renames.p; name < end;) {
+        const char *now = name + strlen(name) + 1;
+        const char *reason = command_rename(slice_text(name), slice_text(now));
+        if (reason) {
+            buf_printf(error, "rename-command %s %s: %s", name, now, reason);
+            return false;
+        }
+        name = now + strlen(now) + 1;
+    }
+    return true;
+}
+
 static bool include_file(struct reader *r, const char *path) {
     struct buf text = {0};
     int result = config__read_file(path, &text);
@@ -249,9 +289,8 @@ static bool apply_other(struct reader *r, struct slice line, const struct slice 
         return true;
     }
     if (slice_is(name, "include") && count == 2) return include(r, line, words[1]);
-    if (slice_is(name, "rename-command") && count == 3) {
-        return refuse(r, line, "torc does not rename commands: the old name would stay open");
-    }
+    if (slice_is(name, "rename-command") && count == 3)
+        return add_rename(r, line, words[1], words[2]);
     if (slice_is(name, "user") && count >= 2) return apply_user(r, line, words + 1, count - 1);
     if (slice_is(name, "loadmodule") && count >= 2) {
         return refuse(r, line, "torc does not load modules");

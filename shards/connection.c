@@ -33,6 +33,8 @@ struct connection *connection_new(struct shard *s, const struct accepted *accept
     conn->proto = 2;
     conn->is_unix = accepted->from == ACCEPT_UNIX;
     conn->cmd_flags = accepted->from == ACCEPT_NODE ? CMD_CTX_NODE : 0;
+    if (s->config->admin_port > 0 && accepted->from != ACCEPT_ADMIN)
+        conn->cmd_flags |= CMD_CTX_DATA;
     accounts_enter(conn);
     conn->created_ms = conn->active_ms = s->now_ms;
     resp_parser_init(&conn->parser);

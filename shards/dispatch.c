@@ -349,6 +349,15 @@ static bool must_wait(struct connection *conn) {
     return conn->stalls != 0;
 }
 
+/** The same as to what kind of connection it is: of a shard port, subscribed, of a data port. */
+static bool is_plain_there(const struct connection *conn, const struct parsed *p,
+                           const struct shard *at) {
+    uint8_t flags = conn->cmd_flags;
+    if (flags & CMD_CTX_SUBSCRIBED) return false;
+    if ((flags & CMD_CTX_NODE) && !(p->hashed_arg && at == conn->shard)) return false;
+    return !(flags & CMD_CTX_DATA) || !(p->spec->flags & COMMAND_ADMIN);
+}
+
 /**
  * Whether nothing about the command, its connection or the shard asks for a closer look, so that it
  * can simply be run on the keyspace of `at`: the way of nearly all commands.
@@ -359,8 +368,8 @@ static inline bool is_plain(const struct connection *conn, const struct parsed *
     return p->spec && at &&
            (at->intents.parts | conn->owed | conn->reply_mode | (uint32_t)conn->in_multi |
             (uint32_t)conn->guarded | s->gates) == 0 &&
-           (likely((conn->cmd_flags & (CMD_CTX_NODE | CMD_CTX_SUBSCRIBED)) == 0) ||
-            (!(conn->cmd_flags & CMD_CTX_SUBSCRIBED) && p->hashed_arg && at == s)) &&
+           (likely((conn->cmd_flags & (CMD_CTX_NODE | CMD_CTX_SUBSCRIBED | CMD_CTX_DATA)) == 0) ||
+            is_plain_there(conn, p, at)) &&
            s->pause_until_ms == 0 && connection_unsent(conn) < CONNECTION_OUTPUT_HIGH &&
            (likely(s->eviction.limit == 0) || !(p->spec->flags & COMMAND_DENYOOM) ||
             eviction_has_room(&s->eviction));
@@ -413,6 +422,10 @@ bool dispatch_start(struct connection *conn, struct parsed *p) {
     const struct command *spec = p->spec;
     conn->last_command = (uint16_t)(spec->id + 1); // also of one that is refused, as in Redis
     if (unlikely(conn->guarded) && !is_admitted(conn, p)) return true;
+    if (unlikely(conn->cmd_flags & CMD_CTX_DATA) && (spec->flags & COMMAND_ADMIN)) {
+        refuse(conn, spec, "NOPERM Administrative commands are served on the admin port only");
+        return true;
+    }
     if (unlikely(connection_is_node(conn)) && !cluster_admits(conn, p)) return true;
     if (unlikely(must_be_lent(s, p))) p->shard = SHARD_SEVERAL;
     if (unlikely(s->gates & GATE_LOADING) && !is_for_loading(conn, spec)) return true;

@@ -54,6 +54,14 @@ static void run(struct shard *s) {
     }
 }
 
+/** Accepts from all of a set; their tags say what they are for. */
+static int listen_to(struct io *io, const struct listener_set *set) {
+    int error = 0;
+    for (int i = 0; i < set->count && error >= 0; i++)
+        error = io_listen(io, set->fds[i], (uint32_t)set->tags[i]);
+    return error < 0 ? error : 0;
+}
+
 static int start(struct loop *loop, struct io **io, struct shard **s) {
     static const char *const backends[] = {
         [CONFIG_IO_AUTO] = "auto", [CONFIG_IO_URING] = "io_uring", [CONFIG_IO_EPOLL] = "epoll"};
@@ -64,20 +72,8 @@ static int start(struct loop *loop, struct io **io, struct shard **s) {
     loop->io_name = (*io)->ops->name;
     if (loop->fleet->tls) *io = io_tls_create(*io);
     *s = shard_new(loop->fleet, loop->id, *io, loop->config, loop->random_seed);
-    for (int i = 0; loop->id == 0 && i < loop->listeners->count; i++) {
-        bool is_unix = loop->listeners->is_unix[i];
-        error = io_listen(*io, loop->listeners->fds[i], is_unix ? ACCEPT_UNIX : ACCEPT_TCP);
-        if (error < 0) return error;
-    }
-    for (int i = 0; loop->id == 0 && i < loop->tls->count; i++) {
-        error = io_listen(*io, loop->tls->fds[i], ACCEPT_TLS);
-        if (error < 0) return error;
-    }
-    for (int i = 0; i < loop->own_port.count; i++) {
-        error = io_listen(*io, loop->own_port.fds[i], ACCEPT_NODE);
-        if (error < 0) return error;
-    }
-    return 0;
+    error = loop->id == 0 ? listen_to(*io, loop->listeners) : 0;
+    return error < 0 ? error : listen_to(*io, &loop->own_port);
 }
 
 void *loop_main(void *argument) {

@@ -20,7 +20,6 @@ struct loop {
     struct config *config;
     uint64_t random_seed;
     const struct listener_set *listeners; // shard 0 accepts
-    const struct listener_set *tls;       // ... also those who speak TLS
     struct listener_set own_port;         // with shard-ports: each shard for itself
     pthread_barrier_t *ready;      // passed twice: all tried to start; the main thread has seen how
     const _Atomic bool *abandoned; // some shard could not start

@@ -211,7 +211,7 @@ static void delete_accepted(struct migration *m) {
         struct reply reply;
         reply_init(&reply, &unused, 2);
         struct cmd c = command_over(m, m->transaction, &reply);
-        c.spec = command_find(argv[0]);
+        c.spec = command_find_row(argv[0]);
         c.argc = argc;
         c.argv = argv;
         cmd_run(&c);

@@ -216,7 +216,7 @@ static void show(struct shard *s, const struct connection *conn, uint32_t db,
 
 static void show_exec(struct shard *s, const struct connection *conn, uint32_t db) {
     const struct slice word = SLICE_LITERAL("exec");
-    monitor_feed(s, conn, db, command_find(word), 1, &word);
+    monitor_feed(s, conn, db, command_find_row(word), 1, &word);
 }
 
 /**

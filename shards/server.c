@@ -28,6 +28,7 @@
 #include "shards/loading.h"
 #include "shards/loop.h"
 #include "shards/migrate.h"
+#include "shards/privileges.h"
 #include "shards/session.h"
 #include "shards/snapshots.h"
 #include "shards/tls.h"
@@ -36,7 +37,7 @@
 
 struct server {
     struct config *config;
-    struct listener_set listeners, tls_listeners;
+    struct listener_set listeners;
     struct fleet *fleet;
     struct loop *loops;
     uint32_t nshards, started;
@@ -65,26 +66,60 @@ static void fit_descriptors(struct config *c) {
     c->maxclients = fits;
 }
 
+/** Opens a port on some addresses, for connections of that kind. False: the log says why. */
+static bool open_port(struct listener_set *set, enum accept_from from, const char *const *addresses,
+                      int count, const struct config *c, int64_t port) {
+    char error[256];
+    set->tag = from;
+    if (listener_open_tcp(set, addresses, count, (uint16_t)port, (int)c->tcp_backlog, error,
+                          sizeof error) == 0)
+        return true;
+    log_line(LOG_WARN, "%s", error);
+    return false;
+}
+
+/** The port of administrators has addresses of its own. */
+static bool open_admin_port(struct listener_set *set, const struct config *c) {
+    const char *addresses[CONFIG_BIND_MAX];
+    struct slice rest = slice_text(c->admin_bind), word;
+    struct buf texts = {0};
+    int count = 0;
+    char *room = buf_reserve(&texts, rest.n + CONFIG_BIND_MAX); // it does not move
+    while (count < CONFIG_BIND_MAX && slice_next_word(&rest, &word)) {
+        addresses[count++] = memcpy(room, word.p, word.n);
+        room[word.n] = '\0';
+        room += word.n + 1;
+    }
+    if (c->admin_port > 0 && count == 0) log_line(LOG_WARN, "admin-bind names no address");
+    bool ok = (c->admin_port == 0 || count > 0) &&
+              open_port(set, ACCEPT_ADMIN, addresses, count, c, c->admin_port);
+    buf_free(&texts);
+    return ok;
+}
+
+static bool open_unix_socket(struct listener_set *set, const struct config *c) {
+    char error[256];
+    set->tag = ACCEPT_UNIX;
+    if (c->unixsocket[0] == '\0' ||
+        listener_open_unix(set, c->unixsocket, (uint32_t)c->unixsocketperm, (int)c->tcp_backlog,
+                           error, sizeof error) == 0)
+        return true;
+    log_line(LOG_WARN, "%s", error);
+    return false;
+}
+
 static bool open_listeners(struct server *sv) {
     const struct config *c = sv->config;
-    char error[256];
     const char *addresses[CONFIG_BIND_MAX];
     for (int i = 0; i < c->bind_count; i++) addresses[i] = c->bind[i];
-    int failed = listener_open_tcp(&sv->listeners, addresses, c->bind_count, (uint16_t)c->port,
-                                   (int)c->tcp_backlog, error, sizeof error);
-    if (failed == 0 && c->unixsocket[0] != '\0')
-        failed = listener_open_unix(&sv->listeners, c->unixsocket, (uint32_t)c->unixsocketperm,
-                                    (int)c->tcp_backlog, error, sizeof error);
-    if (failed < 0) {
-        log_line(LOG_WARN, "%s", error);
-        return false;
-    }
-    if (failed == 0)
-        failed = listener_open_tcp(&sv->tls_listeners, addresses, c->bind_count,
-                                   (uint16_t)c->tls_port, (int)c->tcp_backlog, error, sizeof error);
-    if (sv->listeners.count + sv->tls_listeners.count == 0)
+    bool ok = open_port(&sv->listeners, ACCEPT_TCP, addresses, c->bind_count, c, c->port) &&
+              open_unix_socket(&sv->listeners, c) &&
+              open_port(&sv->listeners, ACCEPT_TLS, addresses, c->bind_count, c, c->tls_port) &&
+              open_admin_port(&sv->listeners, c);
+    if (ok && sv->listeners.count == 0)
         log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
-    return true;
+    if (!ok) listener_close(&sv->listeners);
+    return ok;
 }
 
 /** With shard-ports: opens one port more for each shard, on the same addresses. */
@@ -100,6 +135,7 @@ static bool open_shard_ports(struct server *sv) {
     }
     for (int i = 0; i < c->bind_count; i++) addresses[i] = c->bind[i];
     for (uint32_t i = 0; i < sv->nshards; i++) {
+        sv->loops[i].own_port.tag = ACCEPT_NODE;
         int failed = listener_open_tcp(&sv->loops[i].own_port, addresses, c->bind_count,
                                        (uint16_t)cluster_port(c, i), (int)c->tcp_backlog, error,
                                        sizeof error);
@@ -108,6 +144,14 @@ static bool open_shard_ports(struct server *sv) {
         return false;
     }
     return true;
+}
+
+static bool rename_commands(const struct config *c) {
+    struct buf error = {0};
+    bool ok = config_rename_commands(c, &error);
+    if (!ok) log_line(LOG_WARN, "%.*s", (int)error.len, error.p);
+    buf_free(&error);
+    return ok;
 }
 
 static bool write_pidfile(const struct config *c) {
@@ -120,6 +164,14 @@ static bool write_pidfile(const struct config *c) {
     fprintf(f, "%d\n", (int)getpid());
     fclose(f);
     return true;
+}
+
+static bool give_up_privileges(const struct config *c) {
+    struct buf error = {0};
+    bool ok = privileges_give_up(c->run_as, c->core_dumps, &error);
+    if (!ok) log_line(LOG_WARN, "%.*s", (int)error.len, error.p);
+    buf_free(&error);
+    return ok;
 }
 
 static void make_run_id(char out[41]) {
@@ -160,7 +212,6 @@ static void make_fleet(struct server *sv) {
                                      .config = sv->config,
                                      .random_seed = seeds[1] + i,
                                      .listeners = &sv->listeners,
-                                     .tls = &sv->tls_listeners,
                                      .ready = &sv->ready,
                                      .abandoned = &sv->abandoned};
     mem_free(cpus);
@@ -188,12 +239,23 @@ static void announce(const struct server *sv) {
                  (long long)cluster_port(c, 0), (long long)cluster_port(c, sv->nshards - 1));
 }
 
+/** Who cannot log in may be a mistake in the configuration. */
+static void log_disabled_users(const struct acl_users *users) {
+    for (uint32_t i = 0; i < users->count; i++)
+        if (!users->users[i]->on)
+            log_line(LOG_NOTICE, "The user '%.*s' is off: nobody can log in as this user",
+                     (int)users->users[i]->name_length, users->users[i]->name);
+}
+
 static void log_ready(const struct config *c) {
     if (c->port > 0)
         log_line(LOG_NOTICE, "Ready to accept connections tcp on port %lld", (long long)c->port);
     if (c->tls_port > 0)
         log_line(LOG_NOTICE, "Ready to accept connections tls on port %lld",
                  (long long)c->tls_port);
+    if (c->admin_port > 0)
+        log_line(LOG_NOTICE, "Ready to accept administrators on port %lld",
+                 (long long)c->admin_port);
     if (c->unixsocket[0] != '\0')
         log_line(LOG_NOTICE, "Ready to accept connections on Unix socket %s", c->unixsocket);
 }
@@ -390,6 +452,7 @@ static int serve(struct server *sv, const sigset_t *signals) {
         if (good) {
             mem_publish(0);
             eviction_warn_if_over(sv->config->maxmemory);
+            log_disabled_users(sv->config->users);
             if (!sv->loads) log_ready(sv->config);
             wait_for_signal(sv, signals);
             status = atomic_load(&sv->fleet->unloaded) ? 1 : 0;
@@ -433,10 +496,9 @@ int server_run(struct config *config, const struct config_notices *notices) {
     session_bind();
     fit_descriptors(config);
     int status = 1;
-    if (open_listeners(&sv)) {
-        if (write_pidfile(config)) status = serve(&sv, &signals);
+    if (rename_commands(config) && open_listeners(&sv)) {
+        if (write_pidfile(config) && give_up_privileges(config)) status = serve(&sv, &signals);
         listener_close(&sv.listeners);
-        listener_close(&sv.tls_listeners);
         if (config->unixsocket[0] != '\0') unlink(config->unixsocket);
         if (config->pidfile[0] != '\0') unlink(config->pidfile);
     }

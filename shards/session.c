@@ -6,6 +6,7 @@
 // handler is without a row.
 #include "shards/session.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "engine/base/alloc.h"
@@ -30,8 +31,8 @@ static const struct session_handler handlers[] = {
     {"acl|setuser", acl_command_setuser, true, false},
     {"acl|users", acl_command_users, false, false},
     {"acl|whoami", acl_command_whoami, false, false},
-    {"auth", session_auth, false, false},
-    {"hello", session_hello, false, false},
+    {"auth", session_auth, true, false},
+    {"hello", session_hello, true, false},
     {"select", session_select, false, false},
     {"reset", session_reset, true, true},
     {"quit", session_quit, false, true},
@@ -159,10 +160,51 @@ bool session_name_is_valid(struct slice name) {
 
 // ---- AUTH, HELLO -------------------------------------------------------------------------------
 
-/** Checks user and password; false: the error has been written. */
+static const char error_wrong_password[] =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+
+/** The late answer to an address that fails again and again; its connection waits for it. */
+struct late_refusal {
+    struct work work; // first member
+    struct timer timer;
+};
+
+static bool end_refusal(struct work *work, const char *error) {
+    struct late_refusal *refusal = (struct late_refusal *)work;
+    struct connection *conn = work->connection;
+    timers_cancel(&conn->shard->timers, &refusal->timer);
+    mem_free(refusal);
+    struct late_reply late;
+    connection_late_begin(conn, &late);
+    reply_error(&late.reply, error ? error : error_wrong_password);
+    connection_late_end(conn, &late);
+    return true;
+}
+
+static void refusal_is_due(struct timer *timer) {
+    struct late_refusal *refusal =
+        (struct late_refusal *)((char *)timer - offsetof(struct late_refusal, timer));
+    end_refusal(&refusal->work, NULL);
+}
+
+static void refuse_late(struct connection *conn, int64_t wait_ms) {
+    struct shard *s = conn->shard;
+    struct late_refusal *refusal = mem_calloc(sizeof *refusal);
+    refusal->work.blocking = true;
+    refusal->work.end = end_refusal;
+    s->stats.auth_delayed++;
+    connection_work_begin(conn, &refusal->work);
+    timers_set(&s->timers, &refusal->timer, s->now_ns + wait_ms * 1000000, refusal_is_due);
+}
+
+/** Checks user and password; false: the error has been written, or will be. */
 static bool authenticate(struct session_call *call, struct slice user, struct slice password) {
-    if (accounts_login(call->connection, call->argv[0], user, password)) return true;
-    reply_error(call->reply, "WRONGPASS invalid username-password pair or user is disabled.");
+    int64_t wait_ms;
+    if (accounts_login(call->connection, call->argv[0], user, password, &wait_ms)) return true;
+    if (wait_ms > 0)
+        refuse_late(call->connection, wait_ms);
+    else
+        reply_error(call->reply, error_wrong_password);
     return false;
 }
 

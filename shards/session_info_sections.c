@@ -276,6 +276,7 @@ static void write_stats(const struct info *info, struct buf *out) {
     put(out, "io_threaded_writes_processed", 0);
     put(out, "client_output_buffer_limit_disconnections", t->stats.output_limit_closed);
     put(out, "acl_access_denied_auth", t->stats.denials[ACL_LOG_AUTH]);
+    put(out, "auth_delayed", t->stats.auth_delayed); // torc's own
     put(out, "acl_access_denied_cmd", t->stats.denials[ACL_LOG_COMMAND]);
     put(out, "acl_access_denied_key", t->stats.denials[ACL_LOG_KEY]);
     put(out, "acl_access_denied_channel", t->stats.denials[ACL_LOG_CHANNEL]);

@@ -394,16 +394,19 @@ static uint32_t emptiest(const struct fleet *fleet) {
     return best;
 }
 
+#define ADMIN_RESERVE 32 // administrators get in when clients have taken all there is
+
 /**
  * Counts one more connection for a shard, unless there are maxclients already. Shards may accept
  * at the same time: each counts first and looks then, so that one of them sees both.
  */
-static bool count_in(struct shard *s, uint32_t shard) {
+static bool count_in(struct shard *s, uint32_t shard, enum accept_from from) {
     struct shard_face *faces = s->fleet->faces;
     uint64_t total = 0;
     atomic_fetch_add(&faces[shard].connections, 1);
     for (uint32_t i = 0; i < s->fleet->nshards; i++) total += atomic_load(&faces[i].connections);
-    if (total <= (uint64_t)s->config->maxclients) return true;
+    uint64_t more = from == ACCEPT_ADMIN ? ADMIN_RESERVE : 0;
+    if (total <= (uint64_t)s->config->maxclients + more) return true;
     atomic_fetch_sub(&faces[shard].connections, 1);
     return false;
 }
@@ -414,7 +417,7 @@ static bool count_in(struct shard *s, uint32_t shard) {
  */
 static void assign(struct shard *s, int fd, enum accept_from from) {
     uint32_t to = from == ACCEPT_NODE ? s->id : emptiest(s->fleet);
-    if (!count_in(s, to)) {
+    if (!count_in(s, to, from)) {
         turn_away(s, fd, from, "-ERR max number of clients reached\r\n");
     } else if (is_stranger(s, fd, from == ACCEPT_UNIX)) {
         atomic_fetch_sub(&s->fleet->faces[to].connections, 1);
@@ -473,8 +476,23 @@ static void finish_connections(struct shard *s) {
 
 // ---- housekeeping ------------------------------------------------------------------------------
 
+/** Whether a client that has to log in has taken too long. After RESET its time begins anew. */
+static bool is_overdue(const struct shard *s, const struct connection *conn) {
+    if (likely(connection_is_known(conn)) || s->config->auth_timeout_s == 0) return false;
+    bool reset = conn->last_command > 0 &&
+                 strcmp(command_by_id(conn->last_command - 1u)->full_name, "reset") == 0;
+    int64_t since_ms = reset ? conn->active_ms : conn->created_ms;
+    return s->now_ms - since_ms > s->config->auth_timeout_s * 1000;
+}
+
 static void tick_connection(struct shard *s, struct connection *conn) {
     int64_t idle_ms = s->now_ms - conn->active_ms;
+    if (unlikely(is_overdue(s, conn))) {
+        log_line(LOG_VERBOSE, "Closing client id=%llu, which has not logged in",
+                 (unsigned long long)conn->id);
+        connection_close(conn);
+        return;
+    }
     if (s->config->timeout_s > 0 && idle_ms > s->config->timeout_s * 1000 && !conn->work &&
         !pubsub_is_subscribed(conn)) {
         log_line(LOG_VERBOSE, "Closing idle client id=%llu", (unsigned long long)conn->id);

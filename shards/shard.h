@@ -113,6 +113,7 @@ enum accept_from {
     ACCEPT_UNIX,
     ACCEPT_NODE, // the shard's own port: served by this shard, which is a cluster node there
     ACCEPT_TLS,
+    ACCEPT_ADMIN, // with admin-port: here, and nowhere else, administrative commands are served
 };
 
 /** An accepted socket on its way to the shard that will serve it; that shard's when it arrives. */

@@ -95,6 +95,7 @@ void statistics_add(struct statistics *a, const struct statistics *b) {
     a->reads += b->reads;
     a->writes += b->writes;
     a->output_limit_closed += b->output_limit_closed;
+    a->auth_delayed += b->auth_delayed;
     for (int i = 0; i < ACL_LOG_REASONS; i++) a->denials[i] += b->denials[i];
     uint32_t commands = command_count();
     for (uint32_t i = 0; i < commands; i++) {

@@ -56,6 +56,7 @@ struct statistics {
     uint64_t passes, sleeps;
     uint64_t reads, writes; // of sockets
     uint64_t output_limit_closed;
+    uint64_t auth_delayed;                 // answers to failed AUTHs that came late
     uint64_t denials[ACL_LOG_REASONS];     // by enum acl_log_reason
     struct command_statistics *by_command; // [command id]
     struct error_statistics errors[STATISTICS_ERRORS_MAX];

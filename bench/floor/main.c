@@ -283,7 +283,7 @@ int main(int argc, char **argv) {
     make_values(&f, settings.value_size, settings.values);
     rc = io_create(&f.io, settings.backend, &options, &reason);
     for (int i = 0; rc == 0 && i < listeners.count; i++)
-        rc = io_listen(f.io, listeners.fds[i], listeners.is_unix[i]);
+        rc = io_listen(f.io, listeners.fds[i], listeners.tags[i]);
     if (rc == 0) rc = serve(&f);
     fprintf(stderr, "torc-floor: %s\n", strerror(-rc));
     return 1;

@@ -81,7 +81,7 @@ void acl_selector_print(const struct acl_selector *s, struct buf *out);
 bool acl_has_space(struct slice text);
 /** The category with this name, without '@' (a bit of struct command's acl); 0: there is none. */
 uint32_t acl_category(struct slice name);
-/** A command by its name or by container|subcommand; NULL: unknown. */
+/** A command by its name or container|subcommand, also one that was renamed; NULL: unknown. */
 const struct command *acl_find_command(struct slice name);
 
 #endif

@@ -5,7 +5,6 @@
 // selector, and a user that is in a set has no writer.
 #include "engine/acl/acl_user.h"
 
-#include <ctype.h>
 #include <openssl/sha.h>
 
 #include "engine/base/alloc.h"
@@ -137,22 +136,12 @@ void acl_user_set_password(struct acl_user *user, struct slice password) {
 
 // ---- rules -------------------------------------------------------------------------------------
 
-bool acl_next_word(struct slice *text, struct slice *word) {
-    size_t from = 0;
-    while (from < text->n && isspace((unsigned char)text->p[from])) from++;
-    size_t to = from;
-    while (to < text->n && !isspace((unsigned char)text->p[to])) to++;
-    *word = slice_of(text->p + from, to - from);
-    *text = slice_of(text->p + to, text->n - to);
-    return word->n > 0;
-}
-
 static enum acl_error add_selector(struct acl_user *user, struct slice text, bool all_channels) {
     struct acl_selector selector;
     struct slice word;
     enum acl_error error = ACL_OK;
     acl_selector_init(&selector, all_channels);
-    while (error == ACL_OK && acl_next_word(&text, &word))
+    while (error == ACL_OK && slice_next_word(&text, &word))
         error = acl_selector_apply(&selector, word);
     if (error != ACL_OK) {
         acl_selector_fini(&selector);

@@ -41,9 +41,6 @@ enum acl_error acl_user_apply(struct acl_user *user, struct slice rule, bool all
 /** Why a rule was refused, in Redis's words. */
 const char *acl_error_text(enum acl_error error);
 
-/** Takes the next word off a text of words with white space between. False: there is none. */
-bool acl_next_word(struct slice *text, struct slice *word);
-
 /** Rules with the selectors that were spread over several of them put together. */
 struct acl_rules {
     struct slice *items;

@@ -222,7 +222,7 @@ static void add_user(struct reading *r, struct slice name, const struct slice *r
 static void read_line(struct reading *r, struct slice line) {
     uint32_t count = 0, cap = 16;
     struct slice *words = mem_alloc(cap * sizeof *words), word;
-    while (acl_next_word(&line, &word)) {
+    while (slice_next_word(&line, &word)) {
         if (count == cap) words = mem_realloc(words, (cap *= 2) * sizeof *words);
         words[count++] = word;
     }

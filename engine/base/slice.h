@@ -6,6 +6,7 @@
 #ifndef TORC_ENGINE_BASE_SLICE_H
 #define TORC_ENGINE_BASE_SLICE_H
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,6 +92,17 @@ static inline void slices_copy(struct slice *to, char *bytes, const struct slice
 /** Compares with a zero-terminated word, ignoring ASCII case: how option words are recognised. */
 static inline bool slice_is(struct slice s, const char *word) {
     return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
+}
+
+/** Takes the next word off a text of words with white space between. False: there is none. */
+static inline bool slice_next_word(struct slice *text, struct slice *word) {
+    size_t from = 0;
+    while (from < text->n && isspace((unsigned char)text->p[from])) from++;
+    size_t to = from;
+    while (to < text->n && !isspace((unsigned char)text->p[to])) to++;
+    *word = slice_of(text->p + from, to - from);
+    *text = slice_of(text->p + to, text->n - to);
+    return word->n > 0;
 }
 
 #endif

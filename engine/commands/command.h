@@ -107,6 +107,7 @@ enum {
     CMD_CTX_SUBSCRIBED = 4, // in RESP2, subscribed: few commands are allowed, PING is answered as
                             // a message
     CMD_CTX_TRACKED = 8,    // the client keeps what it reads, and is told when that changes
+    CMD_CTX_DATA = 32,      // administrative commands are served on another port only
     CMD_CTX_NARROW = 16,    // its user may not read every key: no patterns of keys in SORT
 };
 
@@ -207,10 +208,21 @@ const struct command *command_by_id(uint32_t id);
 /** Top-level rows, in alphabetical order. */
 const struct command *command_rows(uint32_t *count);
 /**
- * Finds a top-level row by name, any case; NULL if unknown. Fast: no general hash table on the
- * path of GET and SET.
+ * Finds a top-level row by what clients call it, any case; NULL if unknown. Fast: no general hash
+ * table on the path of GET and SET.
  */
 const struct command *command_find(struct slice name);
+/** The same by the name in the table, whatever rename-command says. */
+const struct command *command_find_row(struct slice name);
+/**
+ * From now on clients call a command otherwise, or, if `now` is empty, not at all (rename-command).
+ * The old name is free. Before threads exist. NULL, or why not, in Redis's words.
+ */
+const char *command_rename(struct slice name, struct slice now);
+/** Takes all renaming back (the end of a process, tests). */
+void command_rename_none(void);
+/** Whether the command has a name that clients can call it by. */
+bool command_can_be_called(const struct command *row);
 /** Finds a subcommand of a container, any case; NULL if unknown. */
 const struct command *command_find_sub(const struct command *parent, struct slice name);
 

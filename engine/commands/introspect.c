@@ -135,11 +135,21 @@ static void reply_info(struct reply *r, const struct command *row) {
     }
 }
 
+/** Top-level commands, without those that rename-command has taken away. */
+static size_t count_callable(void) {
+    uint32_t n;
+    size_t count = 0;
+    const struct command *rows = command_rows(&n);
+    for (uint32_t i = 0; i < n; i++) count += command_can_be_called(&rows[i]);
+    return count;
+}
+
 void introspect_command(struct cmd *c) {
     uint32_t n;
     const struct command *rows = command_rows(&n);
-    reply_array(c->reply, n);
-    for (uint32_t i = 0; i < n; i++) reply_info(c->reply, &rows[i]);
+    reply_array(c->reply, count_callable());
+    for (uint32_t i = 0; i < n; i++)
+        if (command_can_be_called(&rows[i])) reply_info(c->reply, &rows[i]);
 }
 
 void introspect_info(struct cmd *c) {
@@ -157,11 +167,7 @@ void introspect_info(struct cmd *c) {
     }
 }
 
-void introspect_count(struct cmd *c) {
-    uint32_t n;
-    command_rows(&n);
-    reply_int(c->reply, n);
-}
+void introspect_count(struct cmd *c) { reply_int(c->reply, (int64_t)count_callable()); }
 
 // ---- COMMAND DOCS ------------------------------------------------------------------------------
 
@@ -221,8 +227,9 @@ void introspect_docs(struct cmd *c) {
     if (c->argc == 2) {
         uint32_t n;
         const struct command *rows = command_rows(&n);
-        reply_map(c->reply, n);
-        for (uint32_t i = 0; i < n; i++) reply_docs(c->reply, &rows[i]);
+        reply_map(c->reply, count_callable());
+        for (uint32_t i = 0; i < n; i++)
+            if (command_can_be_called(&rows[i])) reply_docs(c->reply, &rows[i]);
         return;
     }
     size_t mark = reply_array_begin(c->reply), n = 0;
@@ -267,16 +274,25 @@ static bool parse_filter(struct cmd *c, enum filter *filter) {
     return false;
 }
 
+static size_t list_one(struct reply *r, const struct command *row, enum filter filter,
+                       struct slice argument) {
+    if (!passes(row, filter, argument)) return 0;
+    reply_bulk_text(r, row->full_name);
+    return 1;
+}
+
 void introspect_list(struct cmd *c) {
     enum filter filter = FILTER_NONE;
     if (!parse_filter(c, &filter)) return;
     struct slice argument = c->argc == 5 ? c->argv[4] : (struct slice){0};
     size_t mark = reply_array_begin(c->reply), n = 0;
-    for (uint32_t id = 0; id < command_count(); id++) {
-        const struct command *row = command_by_id(id);
-        if (!passes(row, filter, argument)) continue;
-        reply_bulk_text(c->reply, row->full_name);
-        n++;
+    uint32_t rows;
+    const struct command *row = command_rows(&rows);
+    for (uint32_t i = 0; i < rows; i++, row++) {
+        if (!command_can_be_called(row)) continue;
+        n += list_one(c->reply, row, filter, argument);
+        for (uint16_t k = 0; k < row->subcommand_count; k++)
+            n += list_one(c->reply, &row->subcommands[k], filter, argument);
     }
     reply_array_end(c->reply, mark, n);
 }

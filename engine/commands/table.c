@@ -7,6 +7,7 @@
 // introspect.c, tests.
 #include "engine/commands/table.h"
 
+#include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 #include "engine/commands/bits.h"
 #include "engine/commands/geo.h"
@@ -276,7 +277,7 @@ static inline bool is_name(const char *name, const char *p, size_t n) {
     return name[n] == '\0';
 }
 
-const struct command *command_find(struct slice name) {
+const struct command *command_find_row(struct slice name) {
     if (unlikely(name.n == 0 || name.n > TABLE_NAME_MAX)) return NULL;
     for (uint32_t at = table__hash(name.p, name.n);; at = (at + 1) % TABLE_INDEX_SIZE) {
         uint16_t place = table__index[at];
@@ -284,6 +285,58 @@ const struct command *command_find(struct slice name) {
         const struct command *row = &top_rows[place - 1];
         if (likely(is_name(row->name, name.p, name.n))) return row;
     }
+}
+
+// What rename-command has changed: filled before threads exist, constant from then on.
+static struct rename {
+    const struct command *row;
+    struct slice name; // what it is called now; empty: it cannot be called
+} * renames;
+static uint32_t rename_count;
+
+/** The row that a name stands for when some commands are called something else. */
+static __attribute__((noinline)) const struct command *find_renamed(struct slice name) {
+    const struct command *row = command_find_row(name);
+    for (uint32_t i = 0; i < rename_count; i++) {
+        struct slice now = renames[i].name;
+        if (now.n > 0 && now.n == name.n && strncasecmp(now.p, name.p, now.n) == 0)
+            return renames[i].row;
+        if (renames[i].row == row) row = NULL; // not by its old name
+    }
+    return row;
+}
+
+const struct command *command_find(struct slice name) {
+    return likely(rename_count == 0) ? command_find_row(name) : find_renamed(name);
+}
+
+const char *command_rename(struct slice name, struct slice now) {
+    const struct command *row = command_find(name);
+    if (row == NULL) return "No such command in rename-command";
+    if (now.n > 0 && command_find(now) != NULL) return "Target command name already exists";
+    uint32_t at = 0;
+    while (at < rename_count && renames[at].row != row) at++;
+    if (at == rename_count)
+        renames = mem_realloc(renames, ++rename_count * sizeof *renames);
+    else
+        mem_free((char *)renames[at].name.p);
+    char *copy = mem_alloc(now.n + 1);
+    memcpy(copy, now.p, now.n);
+    renames[at] = (struct rename){row, slice_of(copy, now.n)};
+    return NULL;
+}
+
+void command_rename_none(void) {
+    for (uint32_t i = 0; i < rename_count; i++) mem_free((char *)renames[i].name.p);
+    mem_free(renames);
+    renames = NULL;
+    rename_count = 0;
+}
+
+bool command_can_be_called(const struct command *row) {
+    for (uint32_t i = 0; i < rename_count; i++)
+        if (renames[i].row == row) return renames[i].name.n > 0;
+    return true;
 }
 
 const struct command *command_find_sub(const struct command *parent, struct slice name) {

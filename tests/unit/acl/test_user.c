@@ -20,7 +20,7 @@
 static uint32_t split(const char *text, struct slice words[WORDS_MAX]) {
     struct slice rest = slice_text(text);
     uint32_t n = 0;
-    while (n < WORDS_MAX && acl_next_word(&rest, &words[n])) n++;
+    while (n < WORDS_MAX && slice_next_word(&rest, &words[n])) n++;
     return n;
 }
 

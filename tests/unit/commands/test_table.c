@@ -334,6 +334,49 @@ static void commands_of_redis_are_rows_or_absent(void **state) {
     free(facts);
 }
 
+// ---- other names -------------------------------------------------------------------------------
+
+static void expect_found(const char *name, uint32_t id) {
+    const struct command *row = command_find(slice_text(name));
+    if (id == ROW_COUNT ? row != NULL : row == NULL || row->id != id) fail_msg("%s", name);
+}
+
+static const char *rename_to(const char *name, const char *now) {
+    return command_rename(slice_text(name), slice_text(now));
+}
+
+static void commands_can_be_renamed(void **state) {
+    (void)state;
+    static const char longer[] = "b840fc02d524045429941cc15f59e41cb7be6c52";
+    assert_null(rename_to("CONFIG", longer));
+    assert_null(rename_to("flushall", ""));
+    expect_found("config", ROW_COUNT);
+    expect_found(longer, ROW_CONFIG);
+    expect_found("B840FC02D524045429941CC15F59E41CB7BE6C52", ROW_CONFIG);
+    expect_found("flushall", ROW_COUNT);
+    expect_found("", ROW_COUNT);
+    expect_found("get", ROW_GET);
+    assert_true(command_find_row(slice_text("config"))->id == ROW_CONFIG);
+    assert_false(command_can_be_called(command_by_id(ROW_FLUSHALL)));
+    assert_true(command_can_be_called(command_by_id(ROW_CONFIG)));
+    assert_string_equal(rename_to("config", "x"), "No such command in rename-command");
+    assert_string_equal(rename_to("nosuch", "x"), "No such command in rename-command");
+    assert_string_equal(rename_to("get", "SET"), "Target command name already exists");
+    assert_string_equal(rename_to("get", longer), "Target command name already exists");
+    assert_null(rename_to(longer, "short")); // again
+    expect_found(longer, ROW_COUNT);
+    expect_found("SHORT", ROW_CONFIG);
+    assert_null(rename_to("get", "flushall")); // the name is free
+    expect_found("flushall", ROW_GET);
+    assert_null(rename_to("set", "get"));
+    expect_found("get", ROW_SET);
+    expect_found("set", ROW_COUNT);
+    command_rename_none();
+    expect_found("get", ROW_GET);
+    expect_found("config", ROW_CONFIG);
+    expect_found("short", ROW_COUNT);
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--print-index") == 0) return print_index();
     const struct CMUnitTest tests[] = {
@@ -346,6 +389,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(key_positions),
         cmocka_unit_test(positions_beyond_the_room_are_counted),
         cmocka_unit_test(commands_of_redis_are_rows_or_absent),
+        cmocka_unit_test(commands_can_be_renamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

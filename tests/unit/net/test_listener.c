@@ -88,7 +88,7 @@ static void test_ipv4(void **state) {
     const char *addresses[] = {"127.0.0.1"};
     assert_int_equal(listener_open_tcp(&set, addresses, 1, port, 16, error, sizeof(error)), 0);
     assert_int_equal(set.count, 1);
-    assert_false(set.is_unix[0]);
+    assert_int_equal(set.tags[0], 0);
     assert_true(fcntl(set.fds[0], F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(set.fds[0], F_GETFD) & FD_CLOEXEC);
     int client = connect_to("127.0.0.1", port);
@@ -183,9 +183,10 @@ static void test_unix(void **state) {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
     for (int round = 0; round < 2; round++) { // the second finds the file of the first
+        set.tag = 7;
         assert_int_equal(listener_open_unix(&set, path, 0700, 16, error, sizeof(error)), 0);
         assert_int_equal(set.count, 1);
-        assert_true(set.is_unix[0]);
+        assert_int_equal(set.tags[0], 7);
         struct stat st;
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0700);

@@ -334,7 +334,10 @@ static void test_inert_values_are_checked(void **state) {
 static void test_what_would_be_less_safe_stops_the_start(void **state) {
     (void)state;
     assert_loads("aclfile users.acl", "aclfile", "users.acl");
-    assert_refused("rename-command FLUSHALL \"\"", "does not rename commands");
+    assert_refused("rename-command nosuch \"\"", "No such command in rename-command");
+    assert_refused("rename-command get", "wrong number of arguments");
+    assert_loads("rename-command get x\nrename-command X y\nrename-command evalsha \"\"", "port",
+                 "6379");
     assert_refused("replicaof host 6379", "does not replicate");
     assert_refused("slaveof host 6379", "does not replicate");
     assert_refused("replicaof host 66666", "Invalid master port");

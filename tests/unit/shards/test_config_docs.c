@@ -91,7 +91,7 @@ static void append_tables(struct buf *out) {
                     "Passing these over would leave the server less safe, or serving something\n"
                     "else, than its configuration says:\n\n");
     append_stops(out);
-    buf_append_text(out, "- `rename-command`, `loadmodule`, `sentinel`, settings of modules\n"
+    buf_append_text(out, "- `loadmodule`, `sentinel`, settings of modules\n"
                          "\n## Redis's directives that torc does not act on\n\n");
     append_inert(out);
     buf_append_char(out, '\n');
