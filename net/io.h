@@ -21,7 +21,9 @@
 struct io;
 
 /** In a connection's state: an io over another one is concerned with it (io_tls.h). */
-#define IO_LAYERED (1u << 31)
+#define IO_LAYERED   (1u << 31)
+/** The same, but the connection is the backend's own: the kernel has its records. */
+#define IO_IN_KERNEL (1u << 30)
 
 /**
  * Embedded as the first member of whatever represents a connection. Private to the backend but for
@@ -29,7 +31,7 @@ struct io;
  */
 struct io_conn {
     int fd;
-    uint32_t state;       // backend's flags, and IO_LAYERED
+    uint32_t state;       // backend's flags, IO_LAYERED and IO_IN_KERNEL
     uint32_t pending;     // operations the kernel still holds
     struct iovec *send_v; // rest of the send in progress
     size_t send_count;

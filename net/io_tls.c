@@ -27,6 +27,7 @@
 #include "net/io_backends.h"
 #include "net/listener.h"
 #include "net/tls.h"
+#include "net/tls_kernel.h"
 
 #define RECORD_MAX  16384        // bytes of a record, without what TLS adds
 #define SEND_STEP   (256 * 1024) // records for one send of the backend, about
@@ -253,9 +254,9 @@ static void end_receiving(struct secured *s, int result) {
     s->io->told_last = s;
 }
 
-static void log_broken(struct secured *s, const char *reason) {
+static void log_broken(int fd, const char *reason) {
     char peer[160];
-    listener_peer_text(s->inner.fd, peer, sizeof peer);
+    listener_peer_text(fd, peer, sizeof peer);
     log_line(LOG_NOTICE, "A TLS connection is closed: %s (addr=%s)", reason, peer);
 }
 
@@ -270,7 +271,7 @@ static void after_read(struct secured *s) {
     struct buf reason = {0};
     tls_reason(NULL, &reason);
     buf_append_char(&reason, '\0');
-    log_broken(s, reason.p);
+    log_broken(s->inner.fd, reason.p);
     buf_free(&reason);
     s->flags |= FAILED;
     end_receiving(s, -EPROTO);
@@ -279,7 +280,7 @@ static void after_read(struct secured *s) {
 /** A client may not make us keep answers (to key updates, say) that it never reads. */
 static void bound_own_records(struct secured *s) {
     if (!(s->flags & BUSY) || s->out.len <= OWN_MAX || (s->flags & FAILED)) return;
-    log_broken(s, "the client wants answers and does not read");
+    log_broken(s->inner.fd, "the client wants answers and does not read");
     s->flags |= FAILED;
     end_receiving(s, -EPROTO);
 }
@@ -321,7 +322,7 @@ static bool on_received(struct secured *s, struct io_event *event) {
 static void on_ended(struct secured *s, const struct io_event *event) {
     if (s->flags & (CLOSING | ENDED)) return;
     if (event->kind == IO_EOF && SSL_has_pending(s->ssl))
-        log_broken(s, "the client has ended in the middle of a record");
+        log_broken(s->inner.fd, "the client has ended in the middle of a record");
     end_receiving(s, event->kind == IO_EOF ? 0 : event->result);
 }
 
@@ -355,7 +356,16 @@ void io_tls_attach(struct io *io, struct io_conn *outer, int fd, struct ssl_st *
     s->inner.state |= IO_LAYERED;
 }
 
+void io_tls_attach_kernel(struct io *io, struct io_conn *conn, int fd) {
+    io_attach(of(io)->inner, conn, fd);
+    conn->state |= IO_IN_KERNEL;
+}
+
 void io_tls_describe(const struct io_conn *conn, const char **protocol, const char **cipher) {
+    if (conn->state & IO_IN_KERNEL) {
+        tls_kernel_describe(conn->fd, protocol, cipher);
+        return;
+    }
     const struct secured *s = secured_of(conn);
     *protocol = SSL_get_version(s->ssl);
     *cipher = SSL_get_cipher_name(s->ssl);
@@ -375,6 +385,9 @@ static void say_goodbye(struct secured *s) {
 static void tls_close(struct io *io, struct io_conn *outer) {
     struct io *inner = of(io)->inner;
     if (likely(!(outer->state & IO_LAYERED))) {
+        // Behind a reply of which a part is still to come, it would make that look complete.
+        if ((outer->state & IO_IN_KERNEL) && outer->fd >= 0 && outer->send_count == 0)
+            tls_kernel_say_goodbye(outer->fd);
         io_close(inner, outer);
         return;
     }
@@ -403,8 +416,27 @@ static void tls_recv_resume(struct io *io, struct io_conn *conn) {
 
 // ---- the pass ----
 
+/** Receiving from the kernel's TLS has ended: perhaps at what is no data, the end for instance. */
+static void explain_end(struct io_event *event) {
+    const char *reason;
+    if (event->kind == IO_ERROR && event->result == -EBADMSG)
+        log_broken(event->conn->fd, "decryption failed or bad record mac");
+    if (event->kind != IO_ERROR || event->result != -EIO) return;
+    int result = tls_kernel_take_control(event->conn->fd, &reason);
+    if (result == 0) {
+        event->kind = IO_EOF;
+        return;
+    }
+    event->result = result;
+    log_broken(event->conn->fd, reason);
+}
+
 /** Makes a secured connection's event the outer one's. False: there is nothing to tell. */
 static bool translate(struct io_event *event) {
+    if (event->conn->state & IO_IN_KERNEL) {
+        explain_end(event);
+        return true;
+    }
     struct secured *s = (struct secured *)event->conn;
     switch (event->kind) {
     case IO_RECV: return on_received(s, event);
@@ -454,7 +486,8 @@ static int tls_poll(struct io *io, struct io_event *events, int max, int64_t tim
     int kept = told;
     for (int i = told; i < told + n; i++) {
         struct io_event *event = &events[i];
-        if (unlikely(event->conn != NULL && (event->conn->state & IO_LAYERED)) && !translate(event))
+        if (unlikely(event->conn != NULL && (event->conn->state & (IO_LAYERED | IO_IN_KERNEL))) &&
+            !translate(event))
             continue;
         if (kept != i) events[kept] = *event;
         kept++;

@@ -19,8 +19,15 @@ struct io *io_tls_create(struct io *inner);
  * `session`; both are the io's now. conn is zeroed by the caller.
  */
 void io_tls_attach(struct io *io, struct io_conn *conn, int fd, struct ssl_st *session);
-/** Whether the connection is (or, closed, was) one of io_tls_attach. */
-static inline bool io_tls_is(const struct io_conn *conn) { return conn->state & IO_LAYERED; }
+/** The same for a socket whose records the kernel has (tls_kernel.h). */
+void io_tls_attach_kernel(struct io *io, struct io_conn *conn, int fd);
+/** Whether the connection is (or, closed, was) one of those two; of the second. */
+static inline bool io_tls_is(const struct io_conn *conn) {
+    return conn->state & (IO_LAYERED | IO_IN_KERNEL);
+}
+static inline bool io_tls_is_in_kernel(const struct io_conn *conn) {
+    return conn->state & IO_IN_KERNEL;
+}
 /** Protocol and cipher of such a connection that is not closed; static texts. */
 void io_tls_describe(const struct io_conn *conn, const char **protocol, const char **cipher);
 

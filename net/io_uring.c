@@ -169,7 +169,9 @@ static void start_send(struct io_uring_io *u, struct io_conn *c) {
         io_uring_prep_poll_add(sqe, c->fd, POLLOUT);
     } else {
         size_t n = c->send_v->iov_len < SEND_MAX ? c->send_v->iov_len : SEND_MAX;
-        io_uring_prep_send(sqe, c->fd, c->send_v->iov_base, n, MSG_NOSIGNAL | MSG_WAITALL);
+        // The kernel's TLS knows no MSG_WAITALL: what it does not take at once is sent again.
+        int flags = unlikely(c->state & IO_IN_KERNEL) ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_WAITALL;
+        io_uring_prep_send(sqe, c->fd, c->send_v->iov_base, n, flags);
     }
     name_op(sqe, OP_SEND, c);
     c->pending++;

@@ -5,6 +5,8 @@
 // and nothing of a failed one is left. Called at the start, by CONFIG SET and on SIGHUP.
 #include "net/tls.h"
 
+#include "net/tls_kernel.h"
+
 #include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -178,6 +180,7 @@ struct ssl_ctx_st *tls_context_new(const struct tls_settings *s, struct buf *err
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)SESSION_ID_CONTEXT,
                                    sizeof SESSION_ID_CONTEXT - 1);
     set_sessions(ctx, s);
+    if (s->offload) tls_kernel_prepare(ctx);
     if (set_protocols(ctx, s->protocols, error) && set_ciphers(ctx, s, error) &&
         load_key(ctx, s, error) && set_authorities(ctx, s, error) &&
         set_dh_params(ctx, s->dh_params_file, error))

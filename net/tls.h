@@ -27,6 +27,7 @@ struct tls_settings {
     int auth_clients; // enum tls_auth
     bool prefer_server_ciphers;
     bool session_caching;
+    bool offload; // records go to the kernel, where it takes them: tls_kernel.h
     int64_t session_cache_size, session_cache_timeout_s;
 };
 

@@ -23,6 +23,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "net/listener.h"
+#include "net/tls_kernel.h"
 #include "net/tls.h"
 
 #define EVENTS_MAX        16 // few, so that what they say is still true when it is acted on
@@ -74,7 +75,15 @@ static void list_remove(struct thread *t, struct tls_handshake *h) {
 
 /** Hands it back; without a session the socket is closed. */
 static void finish(struct tls_pool *pool, struct tls_handshake *h, bool good) {
-    if (!good) {
+    if (good && SSL_CTX_get_keylog_callback(SSL_get_SSL_CTX(h->session)) != NULL) {
+        enum tls_kernel_result result = tls_kernel_take(h->session, h->fd);
+        h->in_kernel = result == TLS_KERNEL_TAKEN;
+        good = result != TLS_KERNEL_BROKEN;
+    }
+    if (h->in_kernel) {
+        SSL_free(h->session);
+        h->session = NULL;
+    } else if (!good) {
         SSL_free(h->session);
         h->session = NULL;
         close(h->fd);
@@ -274,6 +283,7 @@ void tls_pool_add(struct tls_pool *pool, struct tls_handshake *h) {
     struct thread *t = &pool->threads[atomic_fetch_add(&pool->turn, 1) % (unsigned)pool->count];
     atomic_fetch_add(&pool->count_waiting, 1);
     h->session = NULL;
+    h->in_kernel = false;
     h->wants_write = false;
     h->next = atomic_load_explicit(&t->incoming, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&t->incoming, &h->next, h)) {

@@ -20,7 +20,8 @@ struct tls_pool;
 
 struct tls_handshake {
     int fd;
-    struct ssl_st *session; // when done: the session, the receiver's; NULL: failed, fd is closed
+    struct ssl_st *session; // when done: the session, the receiver's; NULL: ...
+    bool in_kernel;         // ... the kernel has its records; else it failed, fd is closed
     // The pool's:
     struct tls_handshake *next, *previous;
     int64_t deadline_ns;

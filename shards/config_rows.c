@@ -144,6 +144,8 @@ static const struct config__row rows[] = {
           "most sessions that are kept; 0: no limit", RANGE(0, INT32_MAX)),
     ACTED(NUMBER, "tls-session-cache-timeout", "300", 0, tls.session_cache_timeout_s,
           "seconds after which a session cannot be resumed", RANGE(0, INT32_MAX)),
+    ACTED(BOOL, "tls-offload", "yes", CONFIG__OWN, tls.offload,
+          "the kernel encrypts and decrypts, where it can (module tls, AES-GCM or ChaCha20)"),
     ACTED(NUMBER, "tls-handshake-threads", "0", CONFIG__IMMUTABLE | CONFIG__OWN,
           tls_handshake_threads, "threads that greet TLS clients; 0: one for every four shards",
           RANGE(0, 64)),

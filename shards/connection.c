@@ -48,6 +48,8 @@ struct connection *connection_new(struct shard *s, const struct accepted *accept
     s->stats.connections_received++;
     if (accepted->session)
         io_tls_attach(s->io, &conn->io, accepted->fd, accepted->session);
+    else if (accepted->in_kernel)
+        io_tls_attach_kernel(s->io, &conn->io, accepted->fd);
     else
         io_attach(s->io, &conn->io, accepted->fd);
     return conn;
@@ -442,5 +444,6 @@ void connection_describe(const struct connection *conn, struct buf *out) {
     if (!io_tls_is(&conn->io) || conn->io_closing) return;
     const char *protocol, *cipher;
     io_tls_describe(&conn->io, &protocol, &cipher);
-    buf_printf(out, " tls=%s:%s", protocol, cipher);
+    buf_printf(out, " tls=%s:%s tls-records=%s", protocol, cipher,
+               io_tls_is_in_kernel(&conn->io) ? "kernel" : "process");
 }

@@ -71,6 +71,7 @@ static void snapshot_clients(const struct shard *s, struct info_snapshot *snap) 
         snap->subscribed += pubsub_is_subscribed(conn);
         snap->tracking += tracking_is_on(conn);
         snap->tls += io_tls_is(&conn->io);
+        snap->tls_in_kernel += io_tls_is_in_kernel(&conn->io);
         snap->client_memory += sizeof *conn + conn->in.cap + conn->out.cap + conn->sending.cap;
         if (conn->in.cap > snap->input_max) snap->input_max = conn->in.cap;
         size_t output = conn->out.cap + conn->sending.cap;
@@ -149,6 +150,7 @@ static void add_snapshot(struct info_snapshot *to, const struct info_snapshot *f
     to->subscribed += from->subscribed;
     to->tracking += from->tracking;
     to->tls += from->tls;
+    to->tls_in_kernel += from->tls_in_kernel;
     to->channels += from->channels;
     to->shard_channels += from->shard_channels;
     if (from->patterns > to->patterns) to->patterns = from->patterns; // each shard knows all

@@ -15,7 +15,7 @@ struct info_snapshot {
     struct statistics stats;          // by_command: an own copy
     struct keyspace_summary keyspace; // databases: an own copy
     uint64_t connections, blocked, timed, subscribed, tracking;
-    uint64_t tls;                                  // connections
+    uint64_t tls, tls_in_kernel;                   // connections
     uint64_t channels, shard_channels, patterns;   // with subscribers
     uint64_t client_memory, input_max, output_max; // bytes; the largest buffers of one client
     uint64_t bytes_in, bytes_out;                  // since the last CONFIG RESETSTAT

@@ -369,6 +369,7 @@ static void write_shards(const struct info *info, struct buf *out) {
     if (s->fleet->tls) {
         struct tls_pool_counts tls = tls_front_counts(s->fleet->tls);
         put(out, "tls_connections", info->total.tls);
+        put(out, "tls_connections_in_kernel", info->total.tls_in_kernel);
         put(out, "tls_handshakes", tls.done);
         put(out, "tls_handshakes_failed", tls.failed);
         put(out, "tls_handshakes_waiting", tls.waiting);

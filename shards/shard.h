@@ -121,7 +121,8 @@ struct accepted {
     uint64_t id; // of the client: in the order of accepting
     int fd;
     enum accept_from from;
-    struct ssl_st *session; // ACCEPT_TLS, after the handshake
+    struct ssl_st *session; // ACCEPT_TLS, after the handshake; NULL: ...
+    bool in_kernel;         // ... the kernel has it
 };
 
 /** Why no command may simply be run. Bits of a shard. */

@@ -39,8 +39,9 @@ static void adopt(struct shard *s, struct note *note) {
 static void on_done(void *context, struct tls_handshake *h) {
     struct tls_front *front = context;
     struct newcomer *n = (struct newcomer *)h;
-    if (h->session != NULL) {
+    if (h->session != NULL || h->in_kernel) {
         n->accepted->session = h->session;
+        n->accepted->in_kernel = h->in_kernel;
         n->note.run = adopt;
         note_post(front->fleet->shards[n->to], &n->note);
         return;

@@ -18,6 +18,20 @@ from lib.server import ServerDied, free_port
 pytestmark = pytest.mark.torc_only
 
 
+def kernel_has_tls():
+    """Whether a socket can be given TLS keys (module tls)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, \
+            socket.create_connection(listener.getsockname()) as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_TCP, 31, b"tls")  # TCP_ULP
+            return True
+        except OSError:
+            return False
+
+
+KERNEL_HAS_TLS = kernel_has_tls()
+
+
 def openssl(*args, cwd):
     """Run the openssl program."""
     subprocess.run(["openssl", *args], cwd=cwd, check=True, timeout=60 * SLOW,
@@ -175,6 +189,9 @@ def test_commands(tls):
         assert plain("GET", "key") == b"value"
         assert c("CLIENT", "LIST").decode().count(" tls=TLSv1.3:TLS_") == 1
         assert " tls=" not in plain("CLIENT", "INFO").decode()
+        where = "kernel" if KERNEL_HAS_TLS else "process"
+        assert c("CLIENT", "INFO").decode().rstrip().endswith("tls-records=" + where)
+        assert tls.shards()["tls_connections_in_kernel"] == ("1" if KERNEL_HAS_TLS else "0")
         assert c("HELLO", "3")[b"proto"] == 3
         assert tls.shards()["tls_connections"] == "1"
         assert tls.shards()["tls_handshakes"] == "1"
@@ -183,10 +200,14 @@ def test_commands(tls):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_large_values_and_pipelines(tls, version):
+@pytest.mark.parametrize("offload", ["yes", "no"])
+def test_large_values_and_pipelines(start, files, version, offload):
+    tls = Tls(start, files, tls_offload=offload)
     value = os.urandom(1 << 20) * 5
     with tls.client(version=version) as c:
         assert c("SET", "big", value) == "OK"
+        in_kernel = KERNEL_HAS_TLS and offload == "yes"
+        assert tls.shards()["tls_connections_in_kernel"] == ("1" if in_kernel else "0")
         assert c("GET", "big") == value
         assert c("STRLEN", "big") == len(value)
         commands = [("SET", "k%d" % i, "v%d" % i) for i in range(5000)]
@@ -198,6 +219,25 @@ def test_large_values_and_pipelines(tls, version):
         for byte in b"*1\r\n$4\r\nPING\r\n":
             c.send_raw(bytes([byte]))
         assert c.read() == "PONG"
+
+
+@pytest.mark.parametrize("version, cipher", [
+    ("TLSv1.3", "TLS_AES_128_GCM_SHA256"), ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    ("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"), ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"), ("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+    ("TLSv1.2", "ECDHE-ECDSA-AES128-SHA256")])
+def test_ciphers(start, files, version, cipher):
+    """Those that the kernel takes, and one that it does not."""
+    name = "tls_ciphersuites" if version == "TLSv1.3" else "tls_ciphers"
+    tls = Tls(start, files, tls_protocols=version, **{name: cipher})
+    with tls.client() as c:
+        assert c.sock.cipher()[0] == cipher
+        assert c("SET", "k", "v" * 100000) == "OK" and c("GET", "k") == b"v" * 100000
+        assert c("CLIENT", "LIST").count(b" tls=%s:" % version.encode()) == 1
+        in_kernel = KERNEL_HAS_TLS and not cipher.endswith("AES128-SHA256")
+        assert tls.shards()["tls_connections_in_kernel"] == ("1" if in_kernel else "0")
+    with tls.client() as c:  # resumed or not
+        assert c("GET", "k") == b"v" * 100000
 
 
 def test_many_connections_and_pubsub(tls):
@@ -371,12 +411,34 @@ def test_endings(tls):
     with tls.client() as c:
         os.write(c.sock.fileno(), bytes([23, 3, 3, 0, 40]) + bytes(10))
         c.sock.shutdown(socket.SHUT_WR)
-        tls.logged("A TLS connection is closed: the client has ended in the middle of a record")
+        if not KERNEL_HAS_TLS:  # it does not tell the two ends apart
+            tls.logged("A TLS connection is closed: the client has ended in the middle of a "
+                       "record")
     eventually(lambda: tls.shards()["tls_connections"] == "0")
 
 
-def test_key_updates(tls):
+@pytest.mark.skipif(not KERNEL_HAS_TLS, reason="the kernel has no TLS")
+def test_key_updates_that_the_kernel_cannot_take(tls):
+    with tls.client() as c, tls.server.client() as plain:
+        assert c("SET", "k", "v") == "OK"
+        process = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % tls.port],
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: tls.shards()["tls_connections"] == "2")
+            process.stdin.write(b"k\n")
+            process.stdin.flush()
+            tls.logged("the client wants new keys, which the kernel cannot take")
+            eventually(lambda: tls.shards()["tls_connections"] == "1")
+        finally:
+            process.kill()
+            process.wait()
+        assert c("GET", "k") == plain("GET", "k") == b"v"
+
+
+def test_key_updates(start, files):
     """openssl s_client makes a key update of a line k; of K, one that asks for one, too."""
+    tls = Tls(start, files, tls_offload="no")
     process = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % tls.port,
                                 "-CAfile", tls.files.authority.file],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -386,7 +448,7 @@ def test_key_updates(tls):
                      b"INCR n\r\n"):
             process.stdin.write(line)
             process.stdin.flush()
-            time.sleep(0.1)
+            time.sleep(0.1 * SLOW)  # a line for itself: s_client takes what it finds
         with tls.server.client() as admin:
             eventually(lambda: admin("GET", "n") == b"4")
         process.stdin.write(b"Q\n")

@@ -150,8 +150,8 @@ static void set_up(void) {
     snprintf(cert, sizeof cert, "/tmp/torc-fuzz-%d.crt", (int)getpid());
     snprintf(key, sizeof key, "/tmp/torc-fuzz-%d.key", (int)getpid());
     ASSERT(certificate_write(cert, key, NULL, NULL));
-    struct tls_settings s = {cert, key,  none, none,  none, none, none,
-                             none, none, 0,    false, true, 100,  100000};
+    struct tls_settings s = {cert, key, none,  none, none,  none, none,  none,
+                             none, 0,   false, true, false, 100,  100000};
     server_ctx = tls_context_new(&s, &error);
     ASSERT(server_ctx != NULL);
     unlink(cert);
