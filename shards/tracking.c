@@ -125,8 +125,8 @@ void tracking_acknowledge(struct shard *s) {
 
 // ---- scopes ------------------------------------------------------------------------------------
 
-void tracking__begin(struct shard *s, struct tracking_scope *scope,
-                     const struct connection *actor) {
+static void begin_scope(struct shard *s, struct tracking_scope *scope,
+                        const struct connection *actor) {
     struct tracking *t = s->tracking;
     *scope =
         (struct tracking_scope){.outer = t->scope, .actor = actor, .first_change = t->change_count};
@@ -137,7 +137,7 @@ bool tracking_begin(struct shard *s, struct tracking_scope *scope, const struct 
     if (likely(!(s->gates & GATE_TRACKED)) || !actor) return false;
     const struct tracking_scope *outer = s->tracking->scope;
     if (outer && outer->actor == actor) return false;
-    tracking__begin(s, scope, actor);
+    begin_scope(s, scope, actor);
     return true;
 }
 
@@ -154,7 +154,7 @@ static void tell_all(struct shard *s) {
 
 static void broadcast(struct shard *s, uint32_t first, uint64_t actor);
 
-void tracking__end(struct shard *s, struct tracking_scope *scope) {
+void tracking_end(struct shard *s, struct tracking_scope *scope) {
     struct tracking *t = s->tracking;
     ASSERT(t->scope == scope);
     if (t->change_count > scope->first_change) broadcast(s, scope->first_change, scope->actor->id);
@@ -173,15 +173,6 @@ void tracking__end(struct shard *s, struct tracking_scope *scope) {
 
 // ---- reading -----------------------------------------------------------------------------------
 
-static void put_bulk(struct buf *out, struct slice text) {
-    char number[NUM_I64_TEXT_MAX];
-    buf_append_char(out, '$');
-    buf_append(out, number, (size_t)num_format_u64(number, text.n));
-    buf_append(out, "\r\n", 2);
-    buf_append(out, text.p, text.n);
-    buf_append(out, "\r\n", 2);
-}
-
 /** How many of the readers, from i on, are clients of the shard of the one at i. */
 static uint32_t count_shard(const struct tracked_key *key, uint32_t i) {
     uint32_t shard = key->readers[i].shard, count = 0;
@@ -196,9 +187,11 @@ static void tell_readers(struct shard *s, struct tracked_key *key, uint64_t acto
     struct tracking *t = s->tracking;
     uint64_t done[SHARD_MAX / 64] = {0};
     const struct slice nothing = {0};
+    struct reply frame;
     t->frame.len = 0;
-    buf_append(&t->frame, "*1\r\n", 4);
-    put_bulk(&t->frame, tracked_text(key));
+    reply_init(&frame, &t->frame, 2);
+    reply_array(&frame, 1);
+    reply_bulk_slice(&frame, tracked_text(key));
     for (uint32_t i = 0; i < key->count; i++) {
         uint32_t to = key->readers[i].shard;
         if (done[to / 64] >> to % 64 & 1) continue;
@@ -233,6 +226,13 @@ static void make_room(struct shard *s, struct keyspace *ks, int most) {
     s->tracking->scope = scope;
 }
 
+/** Lets go of all keys of a keyspace; nobody is told here. */
+static void forget_all(struct shard *s, struct keyspace *ks) {
+    atomic_fetch_sub_explicit(&s->fleet->tracked_keys, (int64_t)tracked_keys(ks),
+                              memory_order_relaxed);
+    lazyfree_tracked(tracked_take_all(ks));
+}
+
 static void remember_key(struct shard *s, struct keyspace *ks, struct slice key,
                          struct tracked_reader reader) {
     if (!tracked_add(ks, key, reader)) return;
@@ -263,7 +263,7 @@ void shard__run_tracked(struct shard *s, struct cmd *c) {
     bool own = tracking_begin(s, &scope, c->client);
     cmd_run(c);
     if (c->client && is_remembered(s, c)) remember(s, c);
-    if (own) tracking__end(s, &scope);
+    if (own) tracking_end(s, &scope);
 }
 
 void tracking_put_back(struct shard *s, struct keyspace *ks, struct tracked_key *tracked) {
@@ -319,9 +319,7 @@ void tracking_modified(void *context, struct db *db, struct key key, bool remove
 
 void tracking_replaced(void *context, struct keyspace *ks) {
     struct shard *s = context;
-    atomic_fetch_sub_explicit(&s->fleet->tracked_keys, (int64_t)tracked_keys(ks),
-                              memory_order_relaxed);
-    lazyfree_tracked(tracked_take_all(ks));
+    forget_all(s, ks);
     if (s->tracking->scope) {
         s->tracking->scope->replaced = true;
         return;
@@ -364,10 +362,12 @@ static uint32_t put_keys(struct buf *out, const struct tracking_change *v, uint3
     for (uint32_t i = 0; i < count; i++)
         keys += begins_with(change_text(&v[i]), prefix) && !(quiet && v[i].by_actor);
     if (keys == 0) return 0;
-    buf_printf(out, "*%u\r\n", keys);
+    struct reply frame;
+    reply_init(&frame, out, 2);
+    reply_array(&frame, keys);
     for (uint32_t i = 0; i < count; i++)
         if (begins_with(change_text(&v[i]), prefix) && !(quiet && v[i].by_actor))
-            put_bulk(out, change_text(&v[i]));
+            reply_bulk_slice(&frame, change_text(&v[i]));
     return keys;
 }
 
@@ -430,7 +430,5 @@ void tracking_tick(struct shard *s) {
         make_room(s, ks, ROOM_IN_A_TICK);
         return;
     }
-    atomic_fetch_sub_explicit(&s->fleet->tracked_keys, (int64_t)tracked_keys(ks),
-                              memory_order_relaxed);
-    lazyfree_tracked(tracked_take_all(ks));
+    forget_all(s, ks);
 }

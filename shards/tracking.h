@@ -97,17 +97,13 @@ struct tracking_scope {
     uint32_t first_change;          // of the shard's list
     bool replaced;                  // all that anybody keeps may be wrong
 };
-void tracking__begin(struct shard *s, struct tracking_scope *scope, const struct connection *actor);
-void tracking__end(struct shard *s, struct tracking_scope *scope);
 
 /**
  * Begins a scope around several commands of a client; false: nobody is tracked, or it is in one.
  */
 bool tracking_begin(struct shard *s, struct tracking_scope *scope, const struct connection *actor);
 /** Ends it; only if it was begun. */
-static inline void tracking_end(struct shard *s, struct tracking_scope *scope) {
-    tracking__end(s, scope);
-}
+void tracking_end(struct shard *s, struct tracking_scope *scope);
 
 /**
  * The hold that what was just executed for another shard's client has left; NULL: none. Its reply

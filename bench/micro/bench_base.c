@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "engine/acl/acl_user.h"
 #include "engine/base/alloc.h"
 #include "engine/base/assert.h"
 #include "engine/base/glob.h"
@@ -172,4 +173,25 @@ uint64_t bench_parse_get(uint64_t operations) {
     resp_args_free(&args);
     resp_parser_fini(&parser);
     return sum;
+}
+
+uint64_t bench_acl_check(uint64_t operations) {
+    static const struct slice rules[] = {SLICE_LITERAL("on"), SLICE_LITERAL("nopass"),
+                                         SLICE_LITERAL("+@read"), SLICE_LITERAL("~other:*"),
+                                         SLICE_LITERAL("~key:*")};
+    const struct slice argv[] = {SLICE_LITERAL("GET"), SLICE_LITERAL("key:000000000042")};
+    const struct command *get = command_find(argv[0]);
+    struct acl_user *user = acl_user_new(SLICE_LITERAL("bench"), 1, false);
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        enum acl_error error = acl_user_apply(user, rules[i], false);
+        ASSERT(error == ACL_OK);
+    }
+    uint64_t allowed = 0;
+    for (uint64_t i = 0; i < operations; i++) {
+        int arg;
+        allowed += acl_user_check(user, get, 2, argv, &arg) == ACL_ALLOWED;
+    }
+    ASSERT(allowed == operations);
+    acl_user_release(user);
+    return allowed;
 }

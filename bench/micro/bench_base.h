@@ -33,6 +33,8 @@ uint64_t bench_glob(uint64_t operations);
 uint64_t bench_alloc(uint64_t operations, size_t n);
 /** Parses GET commands, 50 to a batch. An operation is a command. */
 uint64_t bench_parse_get(uint64_t operations);
+/** Whether a user with +@read and the patterns other:* and key:* may GET key:000000000042. */
+uint64_t bench_acl_check(uint64_t operations);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,7 @@ BENCHMARK(plain<bench_reply_int>)->Name("reply_int");
 BENCHMARK(plain<bench_glob>)->Name("glob_match");
 BENCHMARK(sized<bench_alloc>)->Name("mem_alloc_free")->Arg(16)->Arg(72)->Arg(2048);
 BENCHMARK(plain<bench_parse_get>)->Name("resp_parse_get");
+BENCHMARK(plain<bench_acl_check>)->Name("acl_check");
 BENCHMARK(table<bench_table_find_hit>)->Name("table_find_hit")->Arg(10000)->Arg(1000000);
 BENCHMARK(table<bench_table_find_miss>)->Name("table_find_miss")->Arg(10000)->Arg(1000000);
 BENCHMARK(table<bench_table_find_batched>)->Name("table_find_batched")->Arg(10000)->Arg(1000000);

@@ -254,6 +254,14 @@ def test_many_connections_and_pubsub(tls):
     eventually(lambda: tls.shards()["tls_connections"] == "0")
 
 
+def test_a_port_that_is_taken_stops_the_start(start, files):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cert, key = files.server
+        with pytest.raises(ServerDied, match="Could not create server TCP listening socket"):
+            start(tls_port=taken.getsockname()[1], tls_cert_file=cert, tls_key_file=key,
+                  tls_auth_clients="no", bind="127.0.0.1")
+
+
 def test_without_a_plain_port(start, files):
     tls = Tls(start, files, port=0, ready=False)
     tls.logged("tls on port")
