@@ -134,7 +134,7 @@ static void test_many_users_of_a_file(void **state) {
     assert_non_null(users);
     assert_int_equal(users->count, 1001);
     for (int i = 0; i < 1000; i++) {
-        char name[8], password[8];
+        char name[16], password[16];
         snprintf(name, sizeof name, "u%03d", i);
         snprintf(password, sizeof password, "p%d", i);
         uint32_t at = acl_users_find(users, slice_text(name));
