@@ -194,10 +194,12 @@ static bool apply_user(struct reader *r, struct slice line, const struct slice *
 
 /** Whether an earlier line has given a command this name. */
 static bool is_new_name(const struct config *c, struct slice name) {
-    const char *end = c->renames.p + c->renames.len;
     bool is_new = false;
-    for (const char *p = c->renames.p; p < end; p += strlen(p) + 1, is_new = !is_new)
-        if (is_new && name.n > 0 && slice_is(name, p)) return true;
+    for (size_t at = 0; at < c->renames.len; is_new = !is_new) {
+        const char *text = c->renames.p + at;
+        if (is_new && name.n > 0 && slice_is(name, text)) return true;
+        at += strlen(text) + 1;
+    }
     return false;
 }
 
@@ -218,15 +220,14 @@ static bool add_rename(struct reader *r, struct slice line, struct slice name, s
 }
 
 bool config_rename_commands(const struct config *c, struct buf *error) {
-    const char *end = c->renames.p + c->renames.len;
-    for (const char *name = c->renames.p; name < end;) {
-        const char *now = name + strlen(name) + 1;
+    for (size_t at = 0; at < c->renames.len;) {
+        const char *name = c->renames.p + at, *now = name + strlen(name) + 1;
         const char *reason = command_rename(slice_text(name), slice_text(now));
         if (reason) {
             buf_printf(error, "rename-command %s %s: %s", name, now, reason);
             return false;
         }
-        name = now + strlen(now) + 1;
+        at += strlen(name) + strlen(now) + 2;
     }
     return true;
 }

@@ -5,14 +5,12 @@ The programs are tests/npm/*.js; tools/install-deps --tests puts the libraries b
 folder.
 """
 import os
-import pathlib
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TORC_BUILD_ROOT", ROOT / "build"))
-MODULES = (BUILD if BUILD.is_absolute() else ROOT / BUILD) / "npm" / "node_modules"
+from lib.npm import MODULES, ROOT
+
 LIMIT_S = 60
 
 

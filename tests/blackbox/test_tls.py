@@ -13,6 +13,7 @@ import pytest
 
 from lib.check import eventually, info
 from lib.resp import SLOW, Client, ConnectionClosed, Error
+from lib.npm import MODULES, ROOT
 from lib.server import ServerDied, free_port
 
 pytestmark = pytest.mark.torc_only
@@ -290,6 +291,20 @@ def test_other_clients(tls):
     client = redis.Redis(port=tls.port, ssl=True, ssl_ca_certs=tls.files.authority.file)
     assert client.get("key") == b"value"
     client.close()
+
+
+def test_ioredis(start, files):
+    assert MODULES.is_dir(), "no client libraries: run tools/install-deps --tests"
+    tls = Tls(start, files, tls_auth_clients="yes")
+    cert, key = files.client
+    done = subprocess.run(
+        ["node", str(ROOT / "tests/npm/ioredis_tls.js")], timeout=60 * SLOW, capture_output=True,
+        text=True, check=False,
+        env=dict(os.environ, NODE_PATH=str(MODULES), TORC_PORT=str(tls.port),
+                 TORC_CA=files.authority.file, TORC_OTHER_CA=files.other.file, TORC_CERT=cert,
+                 TORC_KEY=key))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "ok"
 
 
 # ---- who is let in ----

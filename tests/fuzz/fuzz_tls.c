@@ -323,7 +323,7 @@ static void tamper(struct play *play, struct script *s, unsigned how) {
         break;
     case 1: w->len = at; break;
     case 2:
-        buf_reserve(w, at); // or the bytes would move while they are copied
+        if (at > 0) buf_reserve(w, at); // or the bytes would move while they are copied
         buf_append(w, w->p, at);
         break;
     case 3:
