@@ -6,22 +6,11 @@
 #include "engine/acl/acl_selector.h"
 #include "engine/base/glob.h"
 
-static bool allows_first_arg(const struct acl_selector *s, const struct acl_call *call) {
-    if (call->argc < 2) return false;
-    struct slice given = call->argv[1];
-    for (uint32_t i = 0; i < s->first_args.count; i++) {
-        const struct acl_item *item = s->first_args.items[i];
-        if (item->tag == call->spec->id && item->n == given.n &&
-            strncasecmp(item->text, given.p, given.n) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool allows_command(const struct acl_selector *s, const struct acl_call *call) {
     if (s->all_commands || (call->spec->flags & COMMAND_NO_AUTH)) return true;
     uint32_t id = call->spec->id;
-    return (s->commands[id / 64] >> (id % 64) & 1) || allows_first_arg(s, call);
+    if (s->commands[id / 64] >> (id % 64) & 1) return true;
+    return call->argc > 1 && acl__has_first_arg(s, call->spec->id, call->argv[1]);
 }
 
 /** What a pattern has to allow for a key that is used like that. */

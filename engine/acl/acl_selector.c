@@ -103,7 +103,7 @@ static void keep_rule(struct acl_selector *s, struct slice text, bool allow) {
     buf_free(&lower);
 }
 
-static bool has_first_arg(const struct acl_selector *s, uint16_t id, struct slice text) {
+bool acl__has_first_arg(const struct acl_selector *s, uint16_t id, struct slice text) {
     for (uint32_t i = 0; i < s->first_args.count; i++) {
         const struct acl_item *item = s->first_args.items[i];
         if (item->tag == id && item->n == text.n && strncasecmp(item->text, text.p, text.n) == 0)
@@ -124,7 +124,7 @@ static enum acl_error allow_part(struct acl_selector *s, struct slice text, cons
         const struct command *sub = command_find_sub(spec, part);
         if (sub == NULL) return ACL_BAD_NAME;
         set_command(s, sub, true);
-    } else if (!has_first_arg(s, spec->id, part)) {
+    } else if (!acl__has_first_arg(s, spec->id, part)) {
         acl_list_add(&s->first_args, part, spec->id);
     }
     keep_rule(s, text, true);

@@ -70,6 +70,9 @@ bool acl_selector_reads_all(const struct acl_selector *s);
 /** Whether a channel, or a pattern of channels that somebody wants to subscribe to, is allowed. */
 bool acl_selector_allows_channel(const struct acl_selector *s, struct slice channel, bool pattern);
 
+/** Whether a command that is not allowed otherwise is with this first argument. Private. */
+bool acl__has_first_arg(const struct acl_selector *s, uint16_t id, struct slice text);
+
 /** Append what ACL GETUSER and ACL LIST show. Of keys and channels, one by one or "all". */
 void acl_selector_print_commands(const struct acl_selector *s, struct buf *out);
 void acl_selector_print_keys(const struct acl_selector *s, struct buf *out);
