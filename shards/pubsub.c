@@ -21,11 +21,14 @@
 #include "shards/multi.h"
 #include "shards/tracking.h"
 
-#define SHARE_MIN    ((size_t)16 * 1024) // longer frames are not copied
-#define COPIES_MAX   16384               // more new bytes for one receiver are sent at once
-#define ROOM_WAIT_NS 50000               // a PUBLISH that waits for room is looked at so often
-#define PACE_MAX_NS  5000000             // messages wait no longer than this to be sent
-#define AHEAD        4 // receivers whose connections are on their way to the cache
+#define SHARE_MIN         ((size_t)16 * 1024) // longer frames are not copied
+#define RUN_MAX           ((size_t)8 * 1024)  // messages in a row that are delivered as one, about
+#define RUN_MESSAGE_MAX   1024                // ... each of them shorter
+#define RUN_RECEIVERS_MIN 4                   // ... if the channel has so many
+#define COPIES_MAX        16384               // more new bytes for one receiver are sent at once
+#define ROOM_WAIT_NS      50000               // a PUBLISH that waits for room is looked at so often
+#define PACE_MAX_NS       5000000             // messages wait no longer than this to be sent
+#define AHEAD             4 // receivers whose connections are on their way to the cache
 
 struct publication_pattern {
     uint64_t hash;
@@ -84,6 +87,7 @@ void pubsub_fini(struct shard *s) {
     mem_free(ps->matched);
     mem_free(ps->paced);
     buf_free(&ps->head);
+    for (int i = 0; i < 2; i++) buf_free(&ps->runs[i]);
     buf_free(&ps->channel);
     mem_free(ps);
     s->pubsub = NULL;
@@ -332,6 +336,16 @@ static bool must_hold(const struct connection *conn) {
     return conn->pubsub->holding || (conn->in_multi && multi_is_running(conn->multi));
 }
 
+/** Where a message for the connection goes: to what is sent, or to what waits. */
+static struct buf *output_of(struct connection *conn, struct pieces ***pieces) {
+    *pieces = &conn->out_pieces;
+    if (likely(!conn->has_held && !conn->in_multi)) return &conn->out;
+    if (!conn->has_held && !must_hold(conn)) return &conn->out;
+    conn->has_held = true;
+    *pieces = &conn->pubsub->held_pieces;
+    return &conn->pubsub->held;
+}
+
 /**
  * One message to one client: its type, a head of its own (may be empty) and bytes of the frame,
  * copied or not.
@@ -339,15 +353,8 @@ static bool must_hold(const struct connection *conn) {
 static void deliver(struct connection *conn, struct slice head, struct blob *frame,
                     struct slice body) {
     if (unlikely(conn->closing)) return;
-    struct buf *out = &conn->out;
-    struct pieces **pieces = &conn->out_pieces;
-    if (unlikely(conn->has_held || conn->in_multi)) {
-        if (conn->has_held || must_hold(conn)) {
-            out = &conn->pubsub->held;
-            pieces = &conn->pubsub->held_pieces;
-            conn->has_held = true;
-        }
-    }
+    struct pieces **pieces;
+    struct buf *out = output_of(conn, &pieces);
     bool shared = body.n >= SHARE_MIN;
     size_t n = 1 + head.n + (shared ? 0 : body.n);
     if (unlikely(out->cap - out->len < n || shared)) {
@@ -372,6 +379,73 @@ static void deliver_to_all(const struct pubsub_topic *topic, struct slice head, 
         if (i + AHEAD < topic->count) prefetch_read(topic->seats[i + AHEAD].receiver);
         deliver(topic->seats[i].receiver, head, frame, body);
     }
+}
+
+// Where a publisher sends many to one channel, they stand in a row in the news: they are written
+// together once for each protocol, and each receiver takes one copy.
+
+/** Whether a message may be delivered together with others. */
+static bool may_join(const struct pubsub_news *news) {
+    if (news->kind != NEWS_MESSAGE) return false;
+    const struct publication *p = ((const struct publication_link *)news)->publication;
+    return p->pattern_count == 0 && p->frame->len < RUN_MESSAGE_MAX;
+}
+
+static bool is_same_channel(const struct pubsub_news *a, const struct pubsub_news *b) {
+    const struct publication *p = ((const struct publication_link *)a)->publication,
+                             *q = ((const struct publication_link *)b)->publication;
+    return p->kind == q->kind && p->hash == q->hash && slice_equal(p->channel, q->channel);
+}
+
+static void deliver_run(struct connection *conn, const struct buf runs[2]) {
+    const struct buf *run = &runs[conn->proto == 3];
+    struct pieces **pieces;
+    if (unlikely(conn->closing)) return;
+    struct buf *out = output_of(conn, &pieces);
+    if (unlikely(out->cap - out->len < run->len)) {
+        connection_check_output_limit(conn); // memory grows: not without limit
+        if (conn->closing) return;
+    }
+    buf_append(out, run->p, run->len);
+    if (out->len < COPIES_MAX)
+        pace(conn);
+    else
+        connection_mark(conn);
+}
+
+/**
+ * Delivers the first of the news together with those behind it that are for the same channel, if
+ * that is worth while; *news is then what follows. Returns their weight; 0: it is not.
+ */
+static uint64_t take_run(struct shard *s, struct pubsub_news **news) {
+    struct pubsub *ps = s->pubsub;
+    struct pubsub_news *at = *news, *next;
+    if (!at->next || !may_join(at) || !may_join(at->next) || !is_same_channel(at, at->next))
+        return 0;
+    const struct publication *first = ((struct publication_link *)at)->publication;
+    const struct pubsub_topic *topic =
+        pubsub_table_topic(&ps->table, first->kind, first->channel, first->hash);
+    if (!topic || topic->count < RUN_RECEIVERS_MIN) return 0;
+    uint64_t weight = 0;
+    ps->runs[0].len = ps->runs[1].len = 0;
+    for (bool more = true; more; at = next) {
+        struct publication_link *link = (struct publication_link *)at;
+        struct publication *p = link->publication;
+        next = at->next;
+        more = next && ps->runs[0].len < RUN_MAX && may_join(next) && is_same_channel(at, next);
+        for (int i = 0; i < 2; i++) {
+            buf_append_char(&ps->runs[i], i == 0 ? '*' : '>');
+            buf_append(&ps->runs[i], p->frame->bytes, p->frame->len);
+        }
+        weight += link->weight;
+        publication_drop(p);
+    }
+    *news = next;
+    for (uint32_t i = 0; i < topic->count; i++) {
+        if (i + AHEAD < topic->count) prefetch_read(topic->seats[i + AHEAD].receiver);
+        deliver_run(topic->seats[i].receiver, ps->runs);
+    }
+    return weight;
 }
 
 /** What stands in front of the tail in a pattern's message. */
@@ -436,9 +510,15 @@ void pubsub__tend(struct shard *s) {
     s->pubsub_busy &= ~(uint32_t)PUBSUB_OWN_NEWS;
     while ((news = take_news(s)) != NULL) {
         uint64_t weight = 0;
-        for (struct pubsub_news *next; news; news = next) {
-            next = news->next;
+        while (news) {
+            uint64_t run = take_run(s, &news);
+            if (run > 0) {
+                weight += run;
+                continue;
+            }
+            struct pubsub_news *next = news->next;
             weight += take(s, news);
+            news = next;
         }
         if (weight > 0)
             atomic_fetch_sub_explicit(&s->fleet->faces[s->id].news_weight, weight,

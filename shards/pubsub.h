@@ -76,6 +76,7 @@ struct pubsub {
     struct pubsub_pattern **matched;  // by the message in hand
     uint32_t matched_count, matched_room;
     struct buf head;    // of the pattern message in hand
+    struct buf runs[2]; // messages in a row of one channel, in RESP2 and RESP3
     struct buf channel; // of the event in hand: notify.c
     // Receivers whose messages wait to be sent, together with those that come soon: see pubsub.c.
     struct connection **paced;

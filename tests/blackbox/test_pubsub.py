@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Publish/subscribe: messages, confirmations, the subscribed mode, patterns, shard channels."""
+import random
 import socket
 import threading
 
@@ -334,3 +335,32 @@ def test_nodes_redirect_shard_channels(start):
         assert node.read() == [b"subscribe", b"everywhere", 1]
     assert fleet.plain("PUBLISH", "everywhere", "x") == fleet.count
     assert fleet.plain("SPUBLISH", names[0], "y") == 1
+
+
+def test_messages_in_a_row_keep_their_order(connect):
+    """What stands in a row for one channel is delivered together, in both protocols, and never
+    passes what was published to another channel between."""
+    subscribers = [connect(protocol=2 + i % 2) for i in range(10)]
+    for i, s in enumerate(subscribers):
+        s("SUBSCRIBE", "a")
+        if i % 3:
+            s.send("SUBSCRIBE", "b")
+            assert s.read()[1] == b"b"
+        if i % 5 == 0:
+            s.send("PSUBSCRIBE", "b*")
+            assert s.read()[1] == b"b*"
+    rng = random.Random(7)
+    sent = []
+    while len(sent) < 3000:
+        channel = rng.choice("aaabc")
+        for _ in range(rng.choice((1, 1, 2, 5, 60))):
+            size = rng.choice((0, 3, 64, 900, 1100, 20000)) if rng.random() < 0.1 else 8
+            sent.append((channel, ("%d:" % len(sent)).encode() + b"x" * size))
+    publisher = connect()
+    publisher.pipeline([("PUBLISH", *message) for message in sent])
+    for i, s in enumerate(subscribers):
+        for channel, text in sent:
+            if channel == "a" or (channel == "b" and i % 3):
+                assert s.read() == [b"message", channel.encode(), text]
+            if channel == "b" and i % 5 == 0:
+                assert s.read() == [b"pmessage", b"b*", b"b", text]
