@@ -36,6 +36,7 @@ STAGES = [
     ("poll, receive, send", r"net/(io|listener|tls)|bench/driver/"),
     ("parse", r"net/resp_parser"),
     ("find the command", r"engine/commands/table"),
+    ("check the rights", r"engine/acl/|shards/accounts"),
     ("hash", r"xxhash|engine/base/hash"),
     ("look up, prefetch", r"engine/keyspace/(table|expiry|watch)|engine/base/prefetch"),
     ("entry", r"engine/keyspace/entry"),
