@@ -44,12 +44,7 @@ uint32_t acl_category(struct slice name) {
 }
 
 const struct command *acl_find_command(struct slice name) {
-    const char *bar = name.n > 0 ? memchr(name.p, '|', name.n) : NULL;
-    if (bar == NULL) return command_find_row(name);
-    size_t n = (size_t)(bar - name.p);
-    const struct command *container = command_find_row(slice_of(name.p, n));
-    if (container == NULL) return NULL;
-    return command_find_sub(container, slice_of(bar + 1, name.n - n - 1));
+    return command_find_full(name, command_find_row);
 }
 
 // ---- commands ----------------------------------------------------------------------------------

@@ -215,6 +215,12 @@ const struct command *command_find(struct slice name);
 /** The same by the name in the table, whatever rename-command says. */
 const struct command *command_find_row(struct slice name);
 /**
+ * By name or container|subcommand; `find` is one of the two above, and says whose names count.
+ * NULL: unknown.
+ */
+const struct command *command_find_full(struct slice name,
+                                        const struct command *find(struct slice name));
+/**
  * From now on clients call a command otherwise, or, if `now` is empty, not at all (rename-command).
  * The old name is free. Before threads exist. NULL, or why not, in Redis's words.
  */

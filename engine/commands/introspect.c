@@ -14,16 +14,6 @@
 #include "engine/base/glob.h"
 #include "engine/commands/table.h"
 
-/** Finds by full name: "get", "config|get". */
-static const struct command *find_full(struct slice name) {
-    const char *bar = name.n > 0 ? memchr(name.p, '|', name.n) : NULL;
-    if (bar == NULL) return command_find(name);
-    size_t head = (size_t)(bar - name.p);
-    const struct command *parent = command_find(slice_of(name.p, head));
-    if (parent == NULL) return NULL;
-    return command_find_sub(parent, slice_of(bar + 1, name.n - head - 1));
-}
-
 static int count_bits(uint32_t bits, const struct table__bit_name *names) {
     int n = 0;
     for (; names->name != NULL; names++) n += (bits & names->bit) != 0;
@@ -159,7 +149,7 @@ void introspect_info(struct cmd *c) {
     }
     reply_array(c->reply, (size_t)c->argc - 2);
     for (int i = 2; i < c->argc; i++) {
-        const struct command *row = find_full(c->argv[i]);
+        const struct command *row = command_find_full(c->argv[i], command_find);
         if (row != NULL)
             reply_info(c->reply, row);
         else
@@ -234,7 +224,7 @@ void introspect_docs(struct cmd *c) {
     }
     size_t mark = reply_array_begin(c->reply), n = 0;
     for (int i = 2; i < c->argc; i++) {
-        const struct command *row = find_full(c->argv[i]);
+        const struct command *row = command_find_full(c->argv[i], command_find);
         if (row == NULL) continue;
         reply_docs(c->reply, row);
         n++;

@@ -310,6 +310,16 @@ const struct command *command_find(struct slice name) {
     return likely(rename_count == 0) ? command_find_row(name) : find_renamed(name);
 }
 
+const struct command *command_find_full(struct slice name,
+                                        const struct command *find(struct slice name)) {
+    const char *bar = name.n > 0 ? memchr(name.p, '|', name.n) : NULL;
+    if (bar == NULL) return find(name);
+    size_t head = (size_t)(bar - name.p);
+    const struct command *parent = find(slice_of(name.p, head));
+    if (parent == NULL) return NULL;
+    return command_find_sub(parent, slice_of(bar + 1, name.n - head - 1));
+}
+
 const char *command_rename(struct slice name, struct slice now) {
     const struct command *row = command_find(name);
     if (row == NULL) return "No such command in rename-command";
