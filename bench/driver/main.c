@@ -79,16 +79,15 @@ __attribute__((noinline)) static void turn(struct driver *d, struct io_event *ev
     shard_pass(s, events, count, WALL_START_US + d->now_ns / 1000, d->now_ns);
 }
 
-#if __has_attribute(noclone)  // gcc's; clang makes no copies of its own that go by other names
+// noclone is gcc's; clang makes no copies that go by other names.
+#if __has_attribute(noclone)
 #define ONE_COPY __attribute__((noinline, noclone, used))
 #else
 #define ONE_COPY __attribute__((noinline, used))
 #endif
 
 /** What is counted: bench/guard tells callgrind to collect in the function of this name. */
-ONE_COPY static void counted_turn(struct driver *d, struct io_event *events) {
-    turn(d, events, 0);
-}
+ONE_COPY static void counted_turn(struct driver *d, struct io_event *events) { turn(d, events, 0); }
 
 static void next_turn(struct driver *d) {
     struct io_event events[EVENTS];
