@@ -68,6 +68,7 @@ struct io_ops {
     const char *name; // "io_uring" or "epoll"
     int (*poll)(struct io *io, struct io_event *events, int max, int64_t timeout_ns);
     int (*listen)(struct io *io, int fd, uint32_t tag);
+    void (*unlisten)(struct io *io, int fd);
     void (*attach)(struct io *io, struct io_conn *conn, int fd);
     void (*recv_pause)(struct io *io, struct io_conn *conn);
     void (*recv_resume)(struct io *io, struct io_conn *conn);
@@ -100,10 +101,18 @@ int io_create(struct io **out, const char *backend, const struct io_options *opt
 static inline int io_poll(struct io *io, struct io_event *events, int max, int64_t timeout_ns) {
     return io->ops->poll(io, events, max, timeout_ns);
 }
-/** Starts accepting on a listening socket (multishot). The io does not own fd. */
+/**
+ * Starts accepting on a listening socket (multishot), if it does not already. The io does not own
+ * fd. 0 or a negative errno.
+ */
 static inline int io_listen(struct io *io, int fd, uint32_t tag) {
     return io->ops->listen(io, fd, tag);
 }
+/**
+ * Accepts no more from fd, which may be closed as soon as this returns; a socket of another number
+ * is passed over. What was accepted before may still be delivered.
+ */
+static inline void io_unlisten(struct io *io, int fd) { io->ops->unlisten(io, fd); }
 /** Takes fd over for conn (zeroed by the caller) and starts receiving. */
 static inline void io_attach(struct io *io, struct io_conn *conn, int fd) {
     io->ops->attach(io, conn, fd);

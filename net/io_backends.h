@@ -8,7 +8,7 @@
 
 #include "net/io.h"
 
-#define IO_LISTENERS_MAX   64        // listening sockets of one io
+#define IO_LISTENERS_MAX   128       // listening sockets of one io, with those that are leaving
 #define IO_SEND_STEP       (2 << 20) // bytes of one send: a fast reader must not hold a pass up
 #define IO_ACCEPT_PAUSE_NS 100000000 // how long accepting rests when descriptors or memory ran out
 

@@ -46,7 +46,7 @@ struct conn_list {
 };
 
 struct listener {
-    int fd;
+    int fd; // -1: a free place
     uint32_t tag;
     bool ready;   // epoll said so
     bool watched; // false while it rests
@@ -255,7 +255,7 @@ static int64_t end_rests(struct io_epoll *e, int64_t timeout_ns) {
     int64_t now_ns = clock_monotonic_ns();
     for (int i = 0; i < e->listener_count; i++) {
         struct listener *l = &e->listeners[i];
-        if (l->watched) continue;
+        if (l->watched || l->fd < 0) continue;
         int64_t left_ns = l->rest_until_ns - now_ns;
         if (left_ns <= 0) {
             e->resting--;
@@ -351,15 +351,37 @@ static int epoll_poll(struct io *io, struct io_event *events, int max, int64_t t
     return sink.n;
 }
 
+/** The place of the listener with this descriptor (-1: of a free one); listener_count: none. */
+static int place_of(const struct io_epoll *e, int fd) {
+    int i = 0;
+    while (i < e->listener_count && e->listeners[i].fd != fd) i++;
+    return i;
+}
+
 static int epoll_listen(struct io *io, int fd, uint32_t tag) {
     struct io_epoll *e = of(io);
-    if (e->listener_count == IO_LISTENERS_MAX) return -ENOSPC;
-    int i = e->listener_count;
-    e->listeners[i] = (struct listener){.fd = fd, .tag = tag};
+    if (place_of(e, fd) < e->listener_count) return 0;
+    int i = place_of(e, -1);
+    if (i == IO_LISTENERS_MAX) return -ENOSPC;
+    struct listener *l = &e->listeners[i];
+    *l = (struct listener){.fd = fd, .tag = tag};
     watch_listener(e, i);
-    if (!e->listeners[i].watched) return -errno;
-    e->listener_count++;
-    return 0;
+    int error = l->watched ? 0 : -errno;
+    if (error < 0) l->fd = -1;
+    if (error == 0 && i == e->listener_count) e->listener_count++;
+    return error;
+}
+
+static void epoll_unlisten(struct io *io, int fd) {
+    struct io_epoll *e = of(io);
+    int i = place_of(e, fd);
+    if (i == e->listener_count) return;
+    struct listener *l = &e->listeners[i];
+    if (l->watched)
+        epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    else
+        e->resting--;
+    *l = (struct listener){.fd = -1};
 }
 
 static void epoll_attach(struct io *io, struct io_conn *c, int fd) {
@@ -431,6 +453,7 @@ static const struct io_ops epoll_ops = {
     .name = "epoll",
     .poll = epoll_poll,
     .listen = epoll_listen,
+    .unlisten = epoll_unlisten,
     .attach = epoll_attach,
     .recv_pause = epoll_recv_pause,
     .recv_resume = epoll_recv_resume,

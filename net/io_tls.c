@@ -500,6 +500,8 @@ static int tls_listen(struct io *io, int fd, uint32_t tag) {
     return io_listen(of(io)->inner, fd, tag);
 }
 
+static void tls_unlisten(struct io *io, int fd) { io_unlisten(of(io)->inner, fd); }
+
 static void tls_wake(struct io *io, struct io *from) {
     // A caller that is another kind of io (none is, in a fleet) is as good as a plain thread.
     bool same = from != NULL && from->ops->wake == tls_wake;
@@ -522,6 +524,7 @@ struct io *io_tls_create(struct io *inner) {
         .name = inner->ops->name,
         .poll = tls_poll,
         .listen = tls_listen,
+        .unlisten = tls_unlisten,
         .attach = tls_attach,
         .recv_pause = tls_recv_pause,
         .recv_resume = tls_recv_resume,

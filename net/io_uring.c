@@ -50,7 +50,7 @@ enum op {
 };
 
 struct listener {
-    int fd;
+    int fd; // -1: a free place, or one that is leaving and still armed
     uint32_t tag;
     bool armed;
     int64_t rest_until_ns; // not armed: when to try again
@@ -284,6 +284,7 @@ static void on_accept(struct io_uring_io *u, struct listener *l, const struct io
     if (cqe->res >= 0) emit(sink, IO_ACCEPT, NULL, cqe->res)->tag = l->tag;
     if (cqe->flags & IORING_CQE_F_MORE) return;
     l->armed = false;
+    if (l->fd < 0) return;
     if (cqe->res < 0 && io__accept_must_rest(-cqe->res)) {
         l->rest_until_ns = clock_monotonic_ns() + IO_ACCEPT_PAUSE_NS;
         u->resting++;
@@ -312,7 +313,9 @@ static void on_completion(struct io_uring_io *u, const struct io_uring_cqe *cqe,
     switch ((enum op)(cqe->user_data & OP_MASK)) {
     case OP_RECV: on_recv(u, owner, cqe, sink); break;
     case OP_SEND: on_send(u, owner, cqe, sink); break;
-    case OP_CANCEL: on_cancel(u, owner); break;
+    case OP_CANCEL:
+        if (owner) on_cancel(u, owner); // else a listener's, which ends by its last completion
+        break;
     case OP_ACCEPT: on_accept(u, owner, cqe, sink); break;
     case OP_WAKE: on_wake(u, sink); break;
     case OP_EVENTFD:
@@ -390,7 +393,7 @@ static int64_t end_rests(struct io_uring_io *u, int64_t timeout_ns) {
     int64_t now_ns = clock_monotonic_ns();
     for (int i = 0; i < u->listener_count; i++) {
         struct listener *l = &u->listeners[i];
-        if (l->armed) continue;
+        if (l->armed || l->fd < 0) continue;
         int64_t left_ns = l->rest_until_ns - now_ns;
         if (left_ns <= 0) {
             u->resting--;
@@ -418,13 +421,43 @@ static int uring_poll(struct io *io, struct io_event *events, int max, int64_t t
     return sink.n > 0 ? sink.n : rc;
 }
 
+/** The listener of a descriptor; NULL: there is none. */
+static struct listener *listener_of(struct io_uring_io *u, int fd) {
+    for (int i = 0; i < u->listener_count; i++)
+        if (u->listeners[i].fd == fd) return &u->listeners[i];
+    return NULL;
+}
+
+static struct listener *free_listener(struct io_uring_io *u) {
+    for (int i = 0; i < u->listener_count; i++)
+        if (u->listeners[i].fd < 0 && !u->listeners[i].armed) return &u->listeners[i];
+    return u->listener_count < IO_LISTENERS_MAX ? &u->listeners[u->listener_count++] : NULL;
+}
+
 static int uring_listen(struct io *io, int fd, uint32_t tag) {
     struct io_uring_io *u = of(io);
-    if (u->listener_count == IO_LISTENERS_MAX) return -ENOSPC;
-    struct listener *l = &u->listeners[u->listener_count++];
+    if (listener_of(u, fd)) return 0;
+    struct listener *l = free_listener(u);
+    if (l == NULL) return -ENOSPC;
     *l = (struct listener){.fd = fd, .tag = tag};
     arm_accept(u, l);
     return 0;
+}
+
+static void uring_unlisten(struct io *io, int fd) {
+    struct io_uring_io *u = of(io);
+    struct listener *l = listener_of(u, fd);
+    if (l == NULL) return;
+    l->fd = -1;
+    if (!l->armed) {
+        u->resting--;
+        return;
+    }
+    struct io_uring_sqe *sqe = uring__sqe(&u->ring);
+    io_uring_prep_cancel64(sqe, op_name(OP_ACCEPT, l), 0);
+    name_op(sqe, OP_CANCEL, NULL);
+    // An accept that was not submitted yet must not meet the number's next owner.
+    (void)uring__enter(&u->ring, 0);
 }
 
 static void uring_attach(struct io *io, struct io_conn *c, int fd) {
@@ -498,6 +531,7 @@ static const struct io_ops uring_ops = {
     .name = "io_uring",
     .poll = uring_poll,
     .listen = uring_listen,
+    .unlisten = uring_unlisten,
     .attach = uring_attach,
     .recv_pause = uring_recv_pause,
     .recv_resume = uring_recv_resume,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Listening sockets and what has to be set on sockets. Stateless but for the set that the caller
-// owns; runs on the main thread at start, tuning and address texts on shard threads. Addresses
-// follow redis.conf's `bind`. Invariant: a set holds only open, listening, non-blocking,
-// close-on-exec sockets, also after a failure. Host names are resolved, as in Redis, and only here,
-// at start.
+// owns; runs on the main thread at start, later for administrators, tuning and address texts on
+// shard threads. Addresses follow redis.conf's `bind`. Invariant: a set holds only open,
+// non-blocking, close-on-exec sockets that listen (or have been stopped), also after a failure.
+// Host names are resolved, as in Redis, and only here.
 #include "net/listener.h"
 
 #include <arpa/inet.h>
@@ -18,6 +18,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "engine/base/assert.h"
 
 #define KEEPALIVE_PROBES 3
 
@@ -34,26 +36,27 @@ static int set_option(int fd, int level, int option, int value) {
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
 
-/** bind(), patient: the kernel lets go of an io_uring's sockets some milliseconds after the end of
- *  its process, so the port of a server that was killed may still listen when the next one starts.
- *  @return 0 or a negative errno; -EADDRINUSE only after BIND_TRIES. */
-static int bind_patiently(int fd, const struct addrinfo *a) {
+/** bind(), and patient where that was asked for: the kernel lets go of an io_uring's sockets some
+ *  milliseconds after the end of its process, so the port of a server that was killed may still
+ *  listen when the next one starts.
+ *  @return 0 or a negative errno; -EADDRINUSE only after all tries. */
+static int bind_to(int fd, const struct addrinfo *a, bool patient) {
     enum { BIND_TRIES = 25, BIND_PAUSE_NS = 20000000 };
     for (int tries = 1;; tries++) {
         if (bind(fd, a->ai_addr, a->ai_addrlen) == 0) return 0;
-        if (errno != EADDRINUSE || tries == BIND_TRIES) return -errno;
+        if (errno != EADDRINUSE || !patient || tries == BIND_TRIES) return -errno;
         nanosleep(&(struct timespec){.tv_nsec = BIND_PAUSE_NS}, NULL);
     }
 }
 
 /** One listening socket for one resolved address, or a negative errno. */
-static int open_resolved(const struct addrinfo *a, int backlog) {
+static int open_resolved(const struct addrinfo *a, int backlog, bool patient) {
     int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
     if (fd < 0) return -errno;
     int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     // IPv4 has sockets of its own, so an IPv6 one must not take its port.
     if (rc == 0 && a->ai_family == AF_INET6) rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (rc == 0) rc = bind_patiently(fd, a);
+    if (rc == 0) rc = bind_to(fd, a, patient);
     if (rc == 0 && listen(fd, backlog) != 0) rc = -errno;
     if (rc == 0) return fd;
     close(fd);
@@ -61,7 +64,8 @@ static int open_resolved(const struct addrinfo *a, int backlog) {
 }
 
 /** Opens one address of `bind` (without its '-'). A descriptor, or a negative errno with *why. */
-static int open_address(const char *address, uint16_t port, int backlog, const char **why) {
+static int open_address(const char *address, uint16_t port, int backlog, bool patient,
+                        const char **why) {
     char service[8];
     bool v6 = strchr(address, ':') != NULL;
     bool any = strcmp(address, "*") == 0 || strcmp(address, "::*") == 0;
@@ -76,7 +80,7 @@ static int open_address(const char *address, uint16_t port, int backlog, const c
     }
     int fd = -EADDRNOTAVAIL;
     for (const struct addrinfo *a = found; a != NULL; a = a->ai_next) {
-        fd = open_resolved(a, backlog);
+        fd = open_resolved(a, backlog, patient);
         if (fd >= 0) break;
     }
     freeaddrinfo(found);
@@ -88,6 +92,12 @@ static int open_address(const char *address, uint16_t port, int backlog, const c
 static bool family_missing(int error) {
     return error == ENOPROTOOPT || error == EPROTONOSUPPORT || error == ESOCKTNOSUPPORT ||
            error == EPFNOSUPPORT || error == EAFNOSUPPORT;
+}
+
+static void add(struct listener_set *set, int fd, int tag) {
+    ASSERT(set->count < LISTENER_MAX);
+    set->tags[set->count] = tag;
+    set->fds[set->count++] = fd;
 }
 
 static void close_from(struct listener_set *set, int first) {
@@ -110,10 +120,11 @@ int listener_open_tcp(struct listener_set *set, const char *const *addresses, in
         const char *why = NULL;
         bool optional = *address == '-';
         if (optional) address++;
-        int fd = set->count < LISTENER_MAX ? open_address(address, port, backlog, &why) : -ENOSPC;
+        int fd = -ENOSPC;
+        if (set->count < LISTENER_MAX)
+            fd = open_address(address, port, backlog, set->patient, &why);
         if (fd >= 0) {
-            set->tags[set->count] = set->tag;
-            set->fds[set->count++] = fd;
+            add(set, fd, set->tag);
             continue;
         }
         if ((optional && fd == -EADDRNOTAVAIL) || family_missing(-fd)) continue;
@@ -161,9 +172,35 @@ int listener_open_unix(struct listener_set *set, const char *path, uint32_t perm
         if (fd >= 0) close(fd);
         return rc;
     }
-    set->tags[set->count] = set->tag;
-    set->fds[set->count++] = fd;
+    add(set, fd, set->tag);
     return 0;
+}
+
+void listener_stop(struct listener_set *set, int tag, struct listener_set *stopped) {
+    int kept = 0;
+    for (int i = 0; i < set->count; i++) {
+        if (set->tags[i] == tag) {
+            shutdown(set->fds[i], SHUT_RDWR);
+            add(stopped, set->fds[i], tag);
+        } else {
+            set->fds[kept] = set->fds[i];
+            set->tags[kept++] = set->tags[i];
+        }
+    }
+    set->count = kept;
+}
+
+int listener_resume(struct listener_set *set, struct listener_set *stopped, int backlog) {
+    int error = 0;
+    for (int i = 0; i < stopped->count; i++)
+        if (listen(stopped->fds[i], backlog) != 0) error = -errno;
+    listener_move(set, stopped);
+    return error;
+}
+
+void listener_move(struct listener_set *set, struct listener_set *from) {
+    for (int i = 0; i < from->count; i++) add(set, from->fds[i], from->tags[i]);
+    from->count = 0;
 }
 
 void listener_close(struct listener_set *set) { close_from(set, 0); }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Listening sockets: TCP over IPv4 and IPv6 on several addresses, and Unix sockets. Made once at
-// start on the main thread and handed to an io. Follows redis.conf's `bind` (a leading '-' means:
-// may be absent; '*' and '::*' mean every address), `port`, `tcp-backlog`, `unixsocket`,
+// Listening sockets: TCP over IPv4 and IPv6 on several addresses, and Unix sockets. Made at the
+// start or by an administrator, and handed to an io. Follows redis.conf's `bind` (a leading '-'
+// means: may be absent; '*' and '::*' mean every address), `port`, `tcp-backlog`, `unixsocket`,
 // `unixsocketperm`. Also the socket options of accepted connections and the texts of peer
 // addresses.
 #ifndef TORC_NET_LISTENER_H
@@ -20,7 +20,8 @@ struct listener_set {
     int fds[LISTENER_MAX];
     int tags[LISTENER_MAX]; // what each is for, as its opener has it
     int count;
-    int tag; // of those that are opened next
+    int tag;      // of those that are opened next
+    bool patient; // a port that is in use may become free: wait for it for half a second
 };
 
 /**
@@ -35,6 +36,15 @@ int listener_open_tcp(struct listener_set *set, const char *const *addresses, in
  */
 int listener_open_unix(struct listener_set *set, const char *path, uint32_t perm, int backlog,
                        char *error, size_t error_size);
+/**
+ * Has those of a tag listen no more, and moves them to `stopped`: their addresses are free for
+ * others. Clients that were not accepted yet are turned away.
+ */
+void listener_stop(struct listener_set *set, int tag, struct listener_set *stopped);
+/** Has all of `stopped` listen again and moves them to set. The last failure's negative errno. */
+int listener_resume(struct listener_set *set, struct listener_set *stopped, int backlog);
+/** Appends what `from` has, which is empty then; there must be room. */
+void listener_move(struct listener_set *set, struct listener_set *from);
 /** Closes all; removes no files (the path of a Unix socket is removed by whoever opened it). */
 void listener_close(struct listener_set *set);
 

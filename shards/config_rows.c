@@ -65,9 +65,9 @@ static bool check_announced_ip(const struct slice *words, size_t count, struct b
     }
 
 static const struct config__row rows[] = {
-    ACTED(BIND, "bind", "* -::*", CONFIG__IMMUTABLE | CONFIG__MULTI, bind,
+    ACTED(BIND, "bind", "* -::*", CONFIG__MULTI, bind,
           "addresses to listen on, up to 16; a leading - lets an address be missing"),
-    ACTED(NUMBER, "port", "6379", CONFIG__IMMUTABLE, port, "TCP port; 0: no TCP", RANGE(0, 65535)),
+    ACTED(NUMBER, "port", "6379", 0, port, "TCP port; 0: no TCP", RANGE(0, 65535)),
     ACTED(BOOL, "protected-mode", "yes", 0, protected_mode,
           "without a password, only clients of this host are served"),
     ACTED(NUMBER, "admin-port", "0", CONFIG__IMMUTABLE | CONFIG__OWN, admin_port,
@@ -114,7 +114,7 @@ static const struct config__row rows[] = {
           "what shard ports send clients to: the address, the host name, or whatever host the "
           "client used",
           .words = endpoint_words),
-    ACTED(NUMBER, "tls-port", "0", CONFIG__IMMUTABLE, tls_port,
+    ACTED(NUMBER, "tls-port", "0", 0, tls_port,
           "TCP port for TLS clients, on the addresses of bind; 0: none", RANGE(0, 65535)),
     ACTED(STRING, "tls-cert-file", "", CONFIG__ABSENT, tls.cert_file,
           "the server's certificate and those between it and the authority, PEM"),

@@ -12,6 +12,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "net/io_tls.h"
+#include "shards/ports.h"
 
 #define LOOP_EVENTS 512
 
@@ -54,7 +55,7 @@ static void run(struct shard *s) {
     }
 }
 
-/** Accepts from all of a set; their tags say what they are for. */
+/** Accepts from all of a set. */
 static int listen_to(struct io *io, const struct listener_set *set) {
     int error = 0;
     for (int i = 0; i < set->count && error >= 0; i++)
@@ -72,7 +73,7 @@ static int start(struct loop *loop, struct io **io, struct shard **s) {
     loop->io_name = (*io)->ops->name;
     if (loop->fleet->tls) *io = io_tls_create(*io);
     *s = shard_new(loop->fleet, loop->id, *io, loop->config, loop->random_seed);
-    error = loop->id == 0 ? listen_to(*io, loop->listeners) : 0;
+    error = loop->id == 0 ? ports_accept(loop->fleet->ports, *io) : 0;
     return error < 0 ? error : listen_to(*io, &loop->own_port);
 }
 

@@ -19,8 +19,7 @@ struct loop {
     int cpu; // to pin to; -1: none
     struct config *config;
     uint64_t random_seed;
-    const struct listener_set *listeners; // shard 0 accepts
-    struct listener_set own_port;         // with shard-ports: each shard for itself
+    struct listener_set own_port;  // with shard-ports: each shard for itself
     pthread_barrier_t *ready;      // passed twice: all tried to start; the main thread has seen how
     const _Atomic bool *abandoned; // some shard could not start
     int error;                     // negative errno of what failed

@@ -28,6 +28,7 @@
 #include "shards/loading.h"
 #include "shards/loop.h"
 #include "shards/migrate.h"
+#include "shards/ports.h"
 #include "shards/privileges.h"
 #include "shards/session.h"
 #include "shards/snapshots.h"
@@ -37,7 +38,7 @@
 
 struct server {
     struct config *config;
-    struct listener_set listeners;
+    struct ports ports;
     struct fleet *fleet;
     struct loop *loops;
     uint32_t nshards, started;
@@ -66,62 +67,6 @@ static void fit_descriptors(struct config *c) {
     c->maxclients = fits;
 }
 
-/** Opens a port on some addresses, for connections of that kind. False: the log says why. */
-static bool open_port(struct listener_set *set, enum accept_from from, const char *const *addresses,
-                      int count, const struct config *c, int64_t port) {
-    char error[256];
-    set->tag = from;
-    if (listener_open_tcp(set, addresses, count, (uint16_t)port, (int)c->tcp_backlog, error,
-                          sizeof error) == 0)
-        return true;
-    log_line(LOG_WARN, "%s", error);
-    return false;
-}
-
-/** The port of administrators has addresses of its own. */
-static bool open_admin_port(struct listener_set *set, const struct config *c) {
-    const char *addresses[CONFIG_BIND_MAX];
-    struct slice rest = slice_text(c->admin_bind), word;
-    struct buf texts = {0};
-    int count = 0;
-    char *room = buf_reserve(&texts, rest.n + CONFIG_BIND_MAX); // it does not move
-    while (count < CONFIG_BIND_MAX && slice_next_word(&rest, &word)) {
-        addresses[count++] = memcpy(room, word.p, word.n);
-        room[word.n] = '\0';
-        room += word.n + 1;
-    }
-    if (c->admin_port > 0 && count == 0) log_line(LOG_WARN, "admin-bind names no address");
-    bool ok = (c->admin_port == 0 || count > 0) &&
-              open_port(set, ACCEPT_ADMIN, addresses, count, c, c->admin_port);
-    buf_free(&texts);
-    return ok;
-}
-
-static bool open_unix_socket(struct listener_set *set, const struct config *c) {
-    char error[256];
-    set->tag = ACCEPT_UNIX;
-    if (c->unixsocket[0] == '\0' ||
-        listener_open_unix(set, c->unixsocket, (uint32_t)c->unixsocketperm, (int)c->tcp_backlog,
-                           error, sizeof error) == 0)
-        return true;
-    log_line(LOG_WARN, "%s", error);
-    return false;
-}
-
-static bool open_listeners(struct server *sv) {
-    const struct config *c = sv->config;
-    const char *addresses[CONFIG_BIND_MAX];
-    for (int i = 0; i < c->bind_count; i++) addresses[i] = c->bind[i];
-    bool ok = open_port(&sv->listeners, ACCEPT_TCP, addresses, c->bind_count, c, c->port) &&
-              open_unix_socket(&sv->listeners, c) &&
-              open_port(&sv->listeners, ACCEPT_TLS, addresses, c->bind_count, c, c->tls_port) &&
-              open_admin_port(&sv->listeners, c);
-    if (ok && sv->listeners.count == 0)
-        log_line(LOG_WARN, "No port and no Unix socket: nobody can connect");
-    if (!ok) listener_close(&sv->listeners);
-    return ok;
-}
-
 /** With shard-ports: opens one port more for each shard, on the same addresses. */
 static bool open_shard_ports(struct server *sv) {
     const struct config *c = sv->config;
@@ -135,7 +80,7 @@ static bool open_shard_ports(struct server *sv) {
     }
     for (int i = 0; i < c->bind_count; i++) addresses[i] = c->bind[i];
     for (uint32_t i = 0; i < sv->nshards; i++) {
-        sv->loops[i].own_port.tag = ACCEPT_NODE;
+        sv->loops[i].own_port = (struct listener_set){.tag = ACCEPT_NODE, .patient = true};
         int failed = listener_open_tcp(&sv->loops[i].own_port, addresses, c->bind_count,
                                        (uint16_t)cluster_port(c, i), (int)c->tcp_backlog, error,
                                        sizeof error);
@@ -198,6 +143,7 @@ static void make_fleet(struct server *sv) {
     sv->fleet = fleet_new(sv->nshards, seeds[0], run_id, clock_wall_us());
     sv->fleet->clock_ns = clock_monotonic_ns;
     sv->fleet->on_shutdown = on_shutdown;
+    sv->fleet->ports = &sv->ports;
     sv->fleet->snapshots = snapshots_new(sv->fleet);
     sv->loops = mem_calloc(sv->nshards * sizeof *sv->loops);
     int *cpus = mem_calloc(SHARD_MAX * sizeof *cpus);
@@ -211,7 +157,6 @@ static void make_fleet(struct server *sv) {
                                      .cpu = pin ? cpus[i] : -1,
                                      .config = sv->config,
                                      .random_seed = seeds[1] + i,
-                                     .listeners = &sv->listeners,
                                      .ready = &sv->ready,
                                      .abandoned = &sv->abandoned};
     mem_free(cpus);
@@ -496,9 +441,9 @@ int server_run(struct config *config, const struct config_notices *notices) {
     session_bind();
     fit_descriptors(config);
     int status = 1;
-    if (rename_commands(config) && open_listeners(&sv)) {
+    if (rename_commands(config) && ports_open(&sv.ports, config)) {
         if (write_pidfile(config) && give_up_privileges(config)) status = serve(&sv, &signals);
-        listener_close(&sv.listeners);
+        ports_close(&sv.ports);
         if (config->unixsocket[0] != '\0') unlink(config->unixsocket);
         if (config->pidfile[0] != '\0') unlink(config->pidfile);
     }

@@ -15,6 +15,7 @@
 #include "engine/commands/introspect.h"
 #include "shards/config.h"
 #include "shards/fanout.h"
+#include "shards/ports.h"
 #include "shards/session.h"
 #include "shards/session_shared.h"
 #include "shards/snapshots.h"
@@ -98,7 +99,16 @@ static bool set_directives(struct config_draft *draft, struct buf *error) {
         return false;
     if (strcmp(draft->before->requirepass, new->requirepass) != 0)
         config_set_users(new, acl_users_change_password(new->users, slice_text(new->requirepass)));
-    return apply_to_tls(call, new, error) && apply_to_process(draft->before, new, error);
+    struct fleet *fleet = call->connection->shard->fleet;
+    struct ports_change ports;
+    if (!ports_prepare(fleet->ports, draft->before, new, fleet->tls != NULL, &ports, error))
+        return false;
+    bool ok = apply_to_tls(call, new, error) && apply_to_process(draft->before, new, error);
+    if (ok)
+        ports_commit(fleet->ports, &ports);
+    else
+        ports_cancel(fleet->ports, &ports);
+    return ok;
 }
 
 /** What a change means to every shard, and to who asked for it. */
@@ -108,11 +118,20 @@ struct config_change {
     int64_t number; // the reply; below 0: OK
 };
 
+/** Shard 0 accepts from the ports that there are now. */
+static void listen_anew(struct shard *s) {
+    pthread_mutex_lock(&s->fleet->admin_lock);
+    int error = ports_accept(s->fleet->ports, s->io);
+    pthread_mutex_unlock(&s->fleet->admin_lock);
+    if (error < 0) log_line(LOG_WARN, "A port can't be listened on: %s", strerror(-error));
+}
+
 static void run_change(struct shard *s, struct fanout_leg *leg) {
     const struct config_change *change = leg->fanout->context;
     if (change->version <= s->config_version) return;
     s->config_version = change->version;
     shard_use_config(s, change->config);
+    if (s->id == 0 && s->fleet->ports) listen_anew(s);
 }
 
 static void finish_change(struct fanout *f, struct reply *reply) {

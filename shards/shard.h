@@ -40,6 +40,7 @@ struct pubsub_news;
 struct request;
 struct shard;
 struct ssl_st;
+struct ports;
 struct tls_front;
 struct tracking;
 struct tracking_prefixes;
@@ -78,7 +79,8 @@ struct fleet {
     int64_t (*clock_ns)(void);       // for measuring how long steps take; NULL: nobody looks
     struct snapshot_walk *snapshot;  // the one under way, if there is one: snapshot_walk.h
     struct migrate_pool *migrations; // threads for MIGRATE
-    struct tls_front *tls;           // NULL: there is no TLS port
+    struct tls_front *tls;           // NULL: there was no TLS port at the start
+    struct ports *ports;             // under admin_lock; NULL: this fleet has none
     uint64_t news_room;              // a shard's, for messages: pubsub.h
     uint32_t paced_from;             // receivers: pubsub.h
     const char *io_reason;           // why io_uring was not taken; NULL

@@ -242,8 +242,8 @@ def refuse_io_uring():
 def test_refused_io_uring(backend):
     """"auto" serves over epoll and says why; who insists on io_uring is told that it is refused."""
     port = free_port()
-    process = subprocess.Popen([default_binary(), "--port", str(port), "--shards", "2", "--save", "",
-                                "--io-backend", backend], preexec_fn=refuse_io_uring,
+    process = subprocess.Popen([default_binary(), "--port", str(port), "--shards", "2", "--save",
+                                "", "--io-backend", backend], preexec_fn=refuse_io_uring,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     ending = threading.Timer(1.0 * resp.SLOW, process.terminate)
     ending.start()

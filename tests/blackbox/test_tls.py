@@ -517,7 +517,6 @@ def test_config_set(tls):
                      "tls-key-file-pass", "open sesame") == "OK"
         with tls.client() as new:
             assert certificate_of(new) == "locked"
-        assert isinstance(admin("CONFIG", "SET", "tls-port", "1"), Error)
 
 
 def test_hangup(start, files, tmp_path):

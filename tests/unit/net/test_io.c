@@ -577,6 +577,29 @@ static void test_accept_storm(void **state) {
     teardown(&f);
 }
 
+/** What no longer listens accepts nothing more, armed or at rest, and its number may come back. */
+static void test_unlisten(void **state) {
+    struct fixture f = setup(state);
+    for (int round = 0; round < 20; round++) {
+        int before = f.listen_fd, first = peer_connect(&f);
+        PUMP_UNTIL(&f, f.accepted == 2 * round + 1);
+        if (round % 2 == 1) { // it fails, and rests
+            shutdown(before, SHUT_RDWR);
+            pump(&f, 0);
+        }
+        io_unlisten(f.io, before);
+        close(before);
+        pump(&f, 0);
+        open_listener(&f);
+        assert_int_equal(f.listen_fd, before); // the same number: another socket
+        assert_int_equal(io_listen(f.io, before, 77), 0);
+        int second = peer_connect(&f);
+        PUMP_UNTIL(&f, f.accepted == 2 * round + 2);
+        close(first), close(second);
+    }
+    teardown(&f);
+}
+
 static void test_out_of_descriptors(void **state) {
     struct fixture f = setup(state);
     struct rlimit old, low;
@@ -768,6 +791,7 @@ int main(void) {
         BOTH(test_tiny_buffers_starve_nobody),
         BOTH(test_idle_ones_survive_exhaustion),
         BOTH(test_accept_storm),
+        BOTH(test_unlisten),
         BOTH(test_out_of_descriptors),
         BOTH(test_wake_self_coalesces),
         BOTH(test_wake_from_plain_thread),

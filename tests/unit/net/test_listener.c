@@ -174,6 +174,48 @@ static void test_port_in_use_and_zero(void **state) {
     listener_close(&a);
 }
 
+/** Whether somebody listens there. */
+static bool answers(uint16_t port) {
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+    close(fd);
+    return good;
+}
+
+static void test_stop_and_resume(void **state) {
+    (void)state;
+    struct listener_set set = {.tag = 1}, stopped = {.count = 0}, other = {.count = 0};
+    char error[256] = "";
+    const char *addresses[] = {"127.0.0.1"};
+    uint16_t first = free_port(), second = free_port();
+    assert_int_equal(listener_open_tcp(&set, addresses, 1, first, 16, error, sizeof(error)), 0);
+    set.tag = 2;
+    assert_int_equal(listener_open_tcp(&set, addresses, 1, second, 16, error, sizeof(error)), 0);
+    listener_stop(&set, 1, &stopped);
+    assert_int_equal(set.count, 1);
+    assert_int_equal(set.tags[0], 2);
+    assert_int_equal(stopped.count, 1);
+    assert_false(answers(first));
+    assert_true(answers(second));
+    // The address is free for another, and comes back when that one has gone.
+    assert_int_equal(listener_open_tcp(&other, addresses, 1, first, 16, error, sizeof(error)), 0);
+    assert_true(answers(first));
+    listener_close(&other);
+    assert_false(answers(first));
+    assert_int_equal(listener_resume(&set, &stopped, 16), 0);
+    assert_true(answers(first));
+    assert_int_equal(set.count, 2);
+    assert_int_equal(set.tags[1], 1);
+    assert_int_equal(stopped.count, 0);
+    listener_move(&other, &set);
+    assert_int_equal(other.count, 2);
+    assert_int_equal(set.count, 0);
+    listener_close(&other);
+    assert_false(answers(first));
+}
+
 static void test_unix(void **state) {
     (void)state;
     struct listener_set set = {.count = 0};
@@ -242,6 +284,7 @@ int main(void) {
         cmocka_unit_test(test_ipv6_beside_ipv4),
         cmocka_unit_test(test_absent_addresses),
         cmocka_unit_test(test_port_in_use_and_zero),
+        cmocka_unit_test(test_stop_and_resume),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_tune),
     };

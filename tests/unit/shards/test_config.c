@@ -526,7 +526,10 @@ static void test_set(void **state) {
     assert_set(c, "timeout", "9", "");
     assert_set(c, "timeout", "x", "argument couldn't be parsed into an integer");
     assert_set(c, "loglevel", "DEBUG", "");
-    assert_set(c, "port", "1", "can't set immutable config");
+    assert_set(c, "port", "1", "");
+    assert_set(c, "bind", "127.0.0.1 -::1", "");
+    assert_value(c, "bind", "127.0.0.1 -::1");
+    assert_set(c, "unixsocket", "x", "can't set immutable config");
     assert_set(c, "io-threads", "1", "can't set immutable config");
     assert_set(c, "dir", "/", "can't set protected config");
     assert_set(c, "nosuch", "1", "no such directive");
