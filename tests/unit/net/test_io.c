@@ -583,16 +583,13 @@ static void test_unlisten(void **state) {
     for (int round = 0; round < 20; round++) {
         int before = f.listen_fd, first = peer_connect(&f);
         PUMP_UNTIL(&f, f.accepted == 2 * round + 1);
-        if (round % 2 == 1) { // it fails, and rests
-            shutdown(before, SHUT_RDWR);
-            pump(&f, 0);
-        }
+        if (round % 2 == 1) shutdown(before, SHUT_RDWR); // it fails, and rests
+        pump(&f, 0);
         io_unlisten(f.io, before);
         close(before);
         pump(&f, 0);
         open_listener(&f);
         assert_int_equal(f.listen_fd, before); // the same number: another socket
-        assert_int_equal(io_listen(f.io, before, 77), 0);
         int second = peer_connect(&f);
         PUMP_UNTIL(&f, f.accepted == 2 * round + 2);
         close(first), close(second);
