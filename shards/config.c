@@ -44,6 +44,14 @@ static bool holds_string(const struct config__row *row) {
            row->kind == CONFIG__WORDS;
 }
 
+static bool holds_bytes(const struct config__row *row) {
+    return (row->flags & CONFIG__INERT) == 0 && row->kind == CONFIG__BYTES;
+}
+
+static void append_bytes(struct buf *out, const struct buf *bytes) {
+    if (bytes->len > 0) buf_append(out, bytes->p, bytes->len);
+}
+
 static void set_string(char **at, struct slice text) {
     char *old = *at;
     *at = copy_text(text);
@@ -214,6 +222,7 @@ bool config__normalize(const struct config__row *row, const struct slice *words,
     }
     for (size_t i = 0; i < count; i++) {
         if (words[i].n == 0 || memchr(words[i].p, '\0', words[i].n) == NULL) continue;
+        if (row->kind == CONFIG__BYTES) continue;
         return fail(error, "argument can't contain a zero byte");
     }
     int64_t number;
@@ -241,6 +250,7 @@ bool config__normalize(const struct config__row *row, const struct slice *words,
         if (choice >= 0) buf_append_text(text, row->words[choice]);
         return choice >= 0;
     case CONFIG__STRING:
+    case CONFIG__BYTES:
         if (row->check != NULL && !row->check(words, count, error)) return false;
         buf_append(text, words[0].p, words[0].n);
         return true;
@@ -293,6 +303,10 @@ static void store_normal(struct config *c, const struct config__row *row, struct
     case CONFIG__DIR:
     case CONFIG__EVENTS:
     case CONFIG__WORDS: set_string(field(c, row), text); break;
+    case CONFIG__BYTES:
+        ((struct buf *)field(c, row))->len = 0;
+        if (text.n > 0) buf_append(field(c, row), text.p, text.n);
+        break;
     default: ok = false; break;
     }
     ASSERT(ok);
@@ -340,6 +354,7 @@ void config__print(const struct config *c, const struct config__row *row, struct
     case CONFIG__DIR:
     case CONFIG__EVENTS:
     case CONFIG__WORDS: buf_append_text(out, *(char **)field(c, row)); break;
+    case CONFIG__BYTES: append_bytes(out, field(c, row)); break;
     case CONFIG__BIND:
         for (int i = 0; i < c->bind_count; i++) {
             buf_printf(out, "%s%s", i > 0 ? " " : "", c->bind[i]);
@@ -388,6 +403,9 @@ struct config *config_copy(const struct config *c) {
     for (size_t i = 0; (row = config__row_at(i)) != NULL; i++) {
         if (holds_string(row)) {
             *(char **)field(copy, row) = copy_text(slice_text(*(char **)field(c, row)));
+        } else if (holds_bytes(row)) {
+            *(struct buf *)field(copy, row) = (struct buf){0};
+            append_bytes(field(copy, row), field(c, row));
         }
     }
     for (int i = 0; i < c->bind_count; i++) copy->bind[i] = copy_text(slice_text(c->bind[i]));
@@ -412,6 +430,7 @@ void config_release(struct config *c) {
     const struct config__row *row;
     for (size_t i = 0; (row = config__row_at(i)) != NULL; i++) {
         if (holds_string(row)) mem_free(*(char **)field(c, row));
+        if (holds_bytes(row)) buf_free(field(c, row));
     }
     for (int i = 0; i < c->bind_count; i++) mem_free(c->bind[i]);
     mem_free(c->file);

@@ -55,7 +55,7 @@ struct config {
     int io_backend;                        // enum config_io_backend
     int pipeline_order;                    // enum config_pipeline_order
     int64_t databases;
-    char *requirepass;
+    struct buf requirepass; // may have zero bytes
     int64_t auth_timeout_s; // for strangers to log in; 0: for ever
     char *aclfile;          // of users; empty: they are in this configuration
     int64_t acllog_max_len;

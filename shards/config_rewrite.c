@@ -155,7 +155,7 @@ static void rewrite_row(struct draft *d, const struct config *c, const struct co
     bool leave_out = (now.n == 0 && (row->flags & CONFIG__ABSENT) != 0) ||
                      (is_default && row->kind == CONFIG__BIND);
     buf_printf(&text, "%s ", row->name);
-    if (row->kind == CONFIG__STRING || row->kind == CONFIG__DIR) {
+    if (row->kind == CONFIG__STRING || row->kind == CONFIG__BYTES || row->kind == CONFIG__DIR) {
         buf_append_quoted(&text, now);
     } else if (row->kind == CONFIG__MEMORY) {
         append_memory(&text, *(const int64_t *)((const char *)c + row->offset));

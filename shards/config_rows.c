@@ -151,7 +151,7 @@ static const struct config__row rows[] = {
           RANGE(0, 64)),
     ACTED(NUMBER, "databases", "16", CONFIG__IMMUTABLE, databases, "databases that SELECT knows",
           RANGE(1, INT32_MAX)),
-    ACTED(STRING, "requirepass", "", CONFIG__SENSITIVE | CONFIG__ABSENT, requirepass,
+    ACTED(BYTES, "requirepass", "", CONFIG__SENSITIVE | CONFIG__ABSENT, requirepass,
           "password of the default user; empty: none"),
     ACTED(NUMBER, "auth-timeout", "60", CONFIG__OWN, auth_timeout_s,
           "seconds within which a client has to log in, if it has to; 0: no limit",

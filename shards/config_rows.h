@@ -22,6 +22,7 @@ enum config__kind {
     CONFIG__OCTAL,        // a file mode
     CONFIG__ENUM,         // one of row->words; the field is an int, its value the index
     CONFIG__STRING,       // any bytes but zero; the field is a char *
+    CONFIG__BYTES,        // any bytes; the field is a struct buf
     CONFIG__DIR,          // an existing directory, kept as an absolute path
     CONFIG__BIND,         // several addresses
     CONFIG__OUTPUT_LIMIT, // class, hard, soft, seconds; repeated

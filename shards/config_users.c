@@ -88,7 +88,7 @@ static bool make_users(struct config *c, struct buf *error) {
 }
 
 bool config__finish_users(struct config *c, bool file_rules, struct buf *error) {
-    struct slice password = slice_text(c->requirepass);
+    struct slice password = slice_of(c->requirepass.p, c->requirepass.len);
     if (c->aclfile[0] != '\0' && c->user_words.count > 0) {
         buf_append_text(error, "There are users in the configuration, and a file of users "
                                "(aclfile) beside them: only one of the two can be.\n");

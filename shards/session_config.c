@@ -97,8 +97,10 @@ static bool set_directives(struct config_draft *draft, struct buf *error) {
     if (!config_set_many(new, call->argv + 2, (size_t)(call->argc - 2) / 2,
                          session__is_local(call->connection), error))
         return false;
-    if (strcmp(draft->before->requirepass, new->requirepass) != 0)
-        config_set_users(new, acl_users_change_password(new->users, slice_text(new->requirepass)));
+    const struct buf *was = &draft->before->requirepass, *is = &new->requirepass;
+    struct slice password = slice_of(is->p, is->len);
+    if (!slice_equal(slice_of(was->p, was->len), password))
+        config_set_users(new, acl_users_change_password(new->users, password));
     struct fleet *fleet = call->connection->shard->fleet;
     struct ports_change ports;
     if (!ports_prepare(fleet->ports, draft->before, new, fleet->tls != NULL, &ports, error))

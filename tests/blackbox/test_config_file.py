@@ -102,6 +102,23 @@ def test_include(start, tmp_path):
               ("CONFIG GET maxclients", [b"maxclients", b"50"]))
 
 
+def test_password_with_a_zero_byte(start):
+    """requirepass is bytes: nothing of it is cut off, kept, written or read."""
+    server = start(config="")
+    with server.client() as c:
+        check(c, (["CONFIG", "SET", "requirepass", b"abc\0def"], "OK"),
+              (["CONFIG", "GET", "requirepass"], [b"requirepass", b"abc\0def"]),
+              ("CONFIG REWRITE", "OK"))
+    with open(server.config_path, encoding="utf-8") as written:
+        text = written.read()
+    assert 'requirepass "abc\\x00def"' in text
+    for each in server, start(config=text, port=free_port(), dir=server.directory):
+        with each.client() as c:
+            for wrong in b"abc", b"abc\0", b"abc\0deg", b"abcdef":
+                assert c("AUTH", wrong).startswith("WRONGPASS")
+            assert c("AUTH", b"abc\0def") == "OK"
+
+
 def test_rewrite(start):
     server = start(config="# keep me\ntimeout 10\nclient-query-buffer-limit 1gb\n", timeout=None)
     with server.client() as c:

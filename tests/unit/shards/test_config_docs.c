@@ -35,7 +35,8 @@ static void append_values(struct buf *out, const struct config__row *row) {
             buf_printf(out, "%s%s", i > 0 ? ", " : "", row->words[i]);
         }
         break;
-    case CONFIG__STRING: buf_append_text(out, "text"); break;
+    case CONFIG__STRING:
+    case CONFIG__BYTES: buf_append_text(out, "text"); break;
     case CONFIG__DIR: buf_append_text(out, "directory"); break;
     case CONFIG__BIND: buf_append_text(out, "addresses"); break;
     case CONFIG__OUTPUT_LIMIT: buf_append_text(out, "class, memory, memory, seconds"); break;
