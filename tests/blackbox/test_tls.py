@@ -519,6 +519,25 @@ def test_config_set(tls):
             assert certificate_of(new) == "locked"
 
 
+def test_the_port_moves(tls):
+    """CONFIG SET tls-port: new clients come there, the old ones stay, the plain port is left be."""
+    before, after = tls.port, free_port()
+    with tls.client() as old, tls.server.client() as admin:
+        try:
+            assert admin("CONFIG", "SET", "tls-port", after) == "OK"
+            assert tls.refused()
+            tls.port = after
+            assert not tls.refused() and old("PING") == "PONG"
+            assert admin("CONFIG", "SET", "tls-port", 0) == "OK"
+            assert tls.refused() and old("PING") == "PONG"
+        finally:
+            tls.port = before
+            assert admin("CONFIG", "SET", "tls-port", before) == "OK"
+        assert not tls.refused()
+        with tls.server.client() as plain:
+            assert plain("PING") == "PONG"
+
+
 def test_hangup(start, files, tmp_path):
     paths = [shutil.copy(path, tmp_path / name)
              for path, name in zip(files.server, ("a.crt", "a.key"))]
